@@ -1,0 +1,46 @@
+# Every entry point that people, CI and hooks use. `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO_DIR ?= demo
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format bench soak conformance requirements clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 16
+
+setup: $(READY)  ## a virtual environment with everything in it
+$(READY): requirements/dev.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hf-watch needs Python 3.11 or newer; say make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup  ## a local Hub and the daemon on ./demo/drop
+	@mkdir -p $(DEMO_DIR)/drop
+	$(BIN)/hf-watch run $(DEMO_DIR)/drop hf://datasets/demo/drop --local $(DEMO_DIR)/hub --state-dir $(DEMO_DIR)/state
+
+test: setup  ## the tests: no root, no system packages
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: setup  ## style, formatting, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=daemon $(BIN)/lint-imports --no-cache
+
+format: setup  ## put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+requirements: setup  ## resolve exact versions with hashes anew
+	$(PYTHON) -m venv $(VENV)/tools && $(VENV)/tools/bin/pip install --quiet uv
+	cd requirements && for name in runtime dev; do ../$(VENV)/tools/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --upgrade $$name.in -o $$name.txt; done
+
+clean:  ## remove what make made
+	rm -rf $(VENV) $(DEMO_DIR) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
