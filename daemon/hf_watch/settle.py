@@ -1,0 +1,159 @@
+"""When is a path quiet? Pure: hints and times come in, due paths go out; no disk, no clock.
+
+A path is due when it has been quiet for `quiet_s`; at the latest `max_wait_s` after its first hint; at once when it
+came by rename, which is complete by construction. Whether some process still has the file open is for the reader to
+find out: it gives a busy path back with `look_again`.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from hf_watch.model import Change, ChangeKind
+
+if TYPE_CHECKING:
+    from hf_watch.model import Fingerprint
+
+TIMESTAMP_TICK_NS = 20_000_000  # kernels before 6.13 stamp files every 1 to 10 ms; doubled, as git does for its index
+LONGEST_BUSY_WAIT_S = 30.0  # a file held open is looked at again at least this often, should its close go unseen
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What is known of one path that has not been looked at since its last hint."""
+
+    path: str
+    kind: ChangeKind
+    since: float  # the first hint
+    changed: float  # the latest one
+    due: float
+    seen_open: bool = False  # written to, and no close has been seen since
+    looked: Fingerprint | None = None  # as the last look found it
+    looks: int = 0  # how often it was found busy
+    named: bool = False  # a person was told that it is busy
+
+
+class Settler:
+    """The paths of one root that wait to become quiet. One thread owns it."""
+
+    def __init__(self, quiet_s: float, max_wait_s: float) -> None:
+        self._quiet_s = quiet_s
+        self._max_wait_s = max_wait_s
+        self._waiting: dict[str, Waiting] = {}
+        self._heap: list[tuple[float, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._waiting
+
+    def note(self, change: Change, looked: Fingerprint | None = None) -> None:
+        """Take a hint. `looked` is what a scan saw of the file, if it was a scan."""
+        old = self._waiting.get(change.path)
+        if old is not None and change.kind is ChangeKind.FOUND:
+            return  # a scan knows less than the event that came before it
+        since = change.at if old is None else old.since
+        self._put(
+            Waiting(
+                path=change.path,
+                kind=_merged_kind(old, change.kind),
+                since=since,
+                changed=change.at,
+                due=self._due(since, change, old),
+                seen_open=_seen_open(old, change.kind),
+                looked=looked,
+                looks=0,
+                named=old is not None and old.named,
+            )
+        )
+
+    def look_again(self, waiting: Waiting, now: float, looked: Fingerprint | None) -> None:
+        """Give back a path that was due but busy; it is due again after `quiet_s`, later each time up to 30 s."""
+        if waiting.path in self._waiting:
+            return  # a newer hint is waiting already
+        delay = min(max(self._quiet_s, 0.05) * 2.0 ** min(waiting.looks, 10), LONGEST_BUSY_WAIT_S)
+        self._put(replace(waiting, due=now + delay, looked=looked, looks=waiting.looks + 1))
+
+    def put_back(self, waiting: Waiting, due: float) -> None:
+        """Give back a path that could not be published, to be looked at again at `due`."""
+        if waiting.path not in self._waiting:
+            self._put(replace(waiting, due=due))
+
+    def hurry(self, now: float) -> None:
+        """Make every path due that is not being written to: somebody asked to publish what is there."""
+        for waiting in list(self._waiting.values()):
+            if not waiting.seen_open:
+                self._put(replace(waiting, due=min(waiting.due, now)))
+
+    def take(self, now: float, limit: int) -> list[Waiting]:
+        """Remove and return at most `limit` due paths, the longest due first."""
+        taken: list[Waiting] = []
+        while self._heap and self._heap[0][0] <= now and len(taken) < limit:
+            due, path = heapq.heappop(self._heap)
+            waiting = self._waiting.get(path)
+            if waiting is not None and waiting.due == due:
+                del self._waiting[path]
+                taken.append(waiting)
+        return taken
+
+    def next_due(self) -> float | None:
+        """When the next path is due, or None when nothing waits."""
+        while self._heap:
+            due, path = self._heap[0]
+            waiting = self._waiting.get(path)
+            if waiting is not None and waiting.due == due:
+                return due
+            heapq.heappop(self._heap)
+        return None
+
+    def oldest(self) -> float | None:
+        """When the path that waits longest was first hinted at."""
+        return min((waiting.since for waiting in self._waiting.values()), default=None)
+
+    def paths(self) -> list[str]:
+        """Everything that waits, the longest waiting first."""
+        return sorted(self._waiting, key=lambda path: self._waiting[path].since)
+
+    def forget(self) -> None:
+        """Drop everything: a scan of the root is going to find it again."""
+        self._waiting.clear()
+        self._heap.clear()
+
+    def overdue(self, waiting: Waiting, now: float) -> bool:
+        """Whether `max_wait_s` has passed since the first hint."""
+        return now - waiting.since >= self._max_wait_s
+
+    def _due(self, since: float, change: Change, old: Waiting | None) -> float:
+        if change.kind is ChangeKind.ARRIVED:
+            return change.at
+        if change.kind is ChangeKind.TOUCHED and old is not None:
+            return old.due  # a chmod neither completes nor disturbs what is settling
+        return max(min(change.at + self._quiet_s, since + self._max_wait_s), change.at)
+
+    def _put(self, waiting: Waiting) -> None:
+        self._waiting[waiting.path] = waiting
+        heapq.heappush(self._heap, (waiting.due, waiting.path))
+        if len(self._heap) > 64 + 4 * len(self._waiting):
+            self._heap = [(entry.due, path) for path, entry in self._waiting.items()]
+            heapq.heapify(self._heap)
+
+
+def _merged_kind(old: Waiting | None, new: ChangeKind) -> ChangeKind:
+    return old.kind if old is not None and new is ChangeKind.TOUCHED else new
+
+
+def _seen_open(old: Waiting | None, new: ChangeKind) -> bool:
+    if new is ChangeKind.WRITTEN:
+        return True
+    return new is ChangeKind.TOUCHED and old is not None and old.seen_open
+
+
+def is_racy(ctime_ns: int, taken_ns: int) -> bool:
+    """Whether a file could have changed again after its snapshot without its times telling.
+
+    Only the change time counts: nobody can set it. A time beyond the tick in either direction is another clock's.
+    """
+    return abs(taken_ns - ctime_ns) < TIMESTAMP_TICK_NS
