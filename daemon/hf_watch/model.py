@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Literal
 
 RepoType = Literal["model", "dataset", "space"]
 
@@ -69,6 +66,14 @@ class Fingerprint:
     ctime_ns: int
 
 
+class Writers(Enum):
+    """Whether some process has a file open for writing."""
+
+    NONE = "none"
+    SOME = "some"
+    UNKNOWN = "unknown"  # the kernel would not tell: not the file's owner, or a file system without leases
+
+
 @dataclass(frozen=True, slots=True)
 class Digest:
     """The hashes of one content: `sha256` as LFS and Xet use it, `git_sha1` as git names a blob.
@@ -92,31 +97,26 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger says of one path. No `digest`: in doubt, the Hub may hold this, that or nothing there."""
+
+    repo_path: str
+    fingerprint: Fingerprint | None
+    digest: Digest | None
+    generation: int  # which incarnation of the root it was last seen in
+
+
+@dataclass(frozen=True, slots=True)
 class Upload:
-    """One file to be added or replaced at `repo_path`."""
+    """One file to be added or replaced at `repo_path`.
+
+    `readable_path` is where a Snapshot without content can be read, on this machine, for as long as the upload is
+    being staged.
+    """
 
     repo_path: str
     snapshot: Snapshot
-    local_path: str  # absolute; where a Snapshot without content is read from
-
-
-@dataclass(frozen=True, slots=True)
-class Delete:
-    """One file to be removed from the repo."""
-
-    repo_path: str
-
-
-Operation = Upload | Delete
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """The operations of one commit. `id` is unique for ever, so that a lost answer can be looked up."""
-
-    id: str
-    operations: tuple[Operation, ...]
-    message: str
+    readable_path: str
 
 
 class Outcome(Enum):
@@ -128,13 +128,46 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
-    """What the Hub answered. `commit` is None when nothing was left to commit; `head` is the branch's head after it."""
+class Staged:
+    """An upload whose large content, if it is large, the Hub's store already has; only the commit is missing.
 
+    `held_bytes` is the content that travels inside the commit and is held until then. `ticket` belongs to the adapter
+    that made it. It can be committed once, and tried again after a definite refusal.
+    """
+
+    repo_path: str
+    size_bytes: int
+    held_bytes: int
+    outcome: Outcome
+    ticket: object
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """One file to be removed from the repo."""
+
+    repo_path: str
+
+
+Operation = Staged | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The operations of one commit, no repo path twice. A lost answer can be looked up by the `id`."""
+
+    id: str
+    operations: tuple[Operation, ...]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the Hub answered: the branch's head, and the commit made, None if nothing was left to commit."""
+
+    head: str
     commit: str | None
     url: str | None
-    head: str
-    outcomes: Mapping[str, Outcome]  # by repo path; paths not named are COMMITTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
-"""What the worker asks of the outside. Each Protocol's docstring is its contract; tests/contract holds the adapters to it."""
+"""What the worker asks of the outside. A Protocol's docstring is its contract; tests/contract holds adapters to it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from hf_watch.model import Change, Gap
+    from hf_watch.model import Batch, Change, Gap, Receipt, RemoteFile, Staged, Upload
 
 
 class Sink(Protocol):
@@ -33,4 +33,46 @@ class Watch(Protocol):
         """Whether its threads run; False before `start` and after a crash."""
 
     def polled(self) -> Sequence[str]:
-        """Relative directories whose changes the kernel does not report, `""` for the whole root: to be scanned often."""
+        """Relative directories (`""`: the whole root) whose changes the kernel does not report: to be scanned often."""
+
+
+class Hub(Protocol):
+    """One destination on the Hub. Every method may raise any errors.HubError; none of them retries.
+
+    RetryableError, RejectedError, TooLargeError, UnauthorizedError, MissingRepoError, MissingEntryError and MovedError
+    are definite: nothing was changed. Only `commit` and `create` raise AmbiguousError.
+    """
+
+    def head(self) -> str:
+        """The id of the branch's newest commit."""
+
+    def check_write(self) -> None:
+        """Return when the token may commit here; UnauthorizedError or MissingRepoError otherwise."""
+
+    def create(self, *, private: bool) -> None:
+        """Create the repo and the branch; what exists already stays as it is."""
+
+    def refresh_token(self) -> None:
+        """Read the token again from where it came from."""
+
+    def stage(self, uploads: Sequence[Upload]) -> list[Staged]:
+        """Ask how each file is to travel, and send the content of those that travel outside the commit.
+
+        Afterwards the uploads' own content need not be held any more. The answers come in the order of the uploads.
+        """
+
+    def commit(self, batch: Batch, parent: str | None = None) -> Receipt:
+        """Make one commit of a batch that holds something to commit: all of it or nothing.
+
+        With `parent` the Hub refuses (MovedError) unless that is the head. After AmbiguousError the staged operations
+        must not be used again.
+        """
+
+    def find(self, batch_id: str) -> str | None:
+        """The id of the commit that was made of this batch, looked for among the most recent ones."""
+
+    def paths_info(self, repo_paths: Sequence[str]) -> list[RemoteFile]:
+        """What the branch holds at these paths; what it does not hold is missing from the answer."""
+
+    def tree(self, prefix: str) -> Iterator[RemoteFile]:
+        """Every file below a directory of the branch, page by page; nothing when there is no such directory."""

@@ -11,7 +11,7 @@ import heapq
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hf_watch.model import Change, ChangeKind
+from hf_watch.model import Change, ChangeKind, Writers
 
 if TYPE_CHECKING:
     from hf_watch.model import Fingerprint
@@ -149,6 +149,19 @@ def _seen_open(old: Waiting | None, new: ChangeKind) -> bool:
     if new is ChangeKind.WRITTEN:
         return True
     return new is ChangeKind.TOUCHED and old is not None and old.seen_open
+
+
+def may_read(waiting: Waiting, writers: Writers, fingerprint: Fingerprint) -> bool:
+    """Whether a due path is complete as far as can be known.
+
+    Where the kernel does not tell about writers, a write without a later close counts as open, and a file that only a
+    scan found must look the same twice.
+    """
+    if writers is not Writers.UNKNOWN:
+        return writers is Writers.NONE
+    if waiting.seen_open:
+        return False
+    return waiting.kind is not ChangeKind.FOUND or waiting.looked == fingerprint
 
 
 def is_racy(ctime_ns: int, taken_ns: int) -> bool:

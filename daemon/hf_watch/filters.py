@@ -1,0 +1,84 @@
+"""Which paths below a root are published at all. Pure.
+
+In this order: the built-in list of partial and temporary files, hidden names unless asked for, `exclude`, `include`.
+A directory that is filtered out is not entered.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from typing import TYPE_CHECKING
+
+from pathspec import GitIgnoreSpec
+from pathspec.patterns.gitignore.base import GitIgnorePatternError
+
+from hf_watch.errors import ConfigError
+from hf_watch.paths import parent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PARTIAL_NAMES = (  # what browsers, editors, file managers and transfer tools leave while they work
+    "*.part",
+    "*.partial",
+    "*.crdownload",
+    "*.download",
+    "*.filepart",
+    "*.tmp",
+    "*.temp",
+    "*.swp",
+    "*.swx",
+    "*~",
+    ".~lock*",
+    ".nfs*",
+    "._*",
+    ".DS_Store",
+    "Thumbs.db",
+    "desktop.ini",
+    ".*.??????",  # rsync's temporary name
+    ".fuse_hidden*",
+)
+PRIVATE_DIRECTORIES = (".git", ".cache")  # the Hub refuses paths with these segments
+
+
+class Filter:
+    """The filter of one target. `include` and `exclude` are lines of gitignore syntax; ConfigError if one is not."""
+
+    def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = (), *, hidden: bool = False) -> None:
+        self._never = re.compile("|".join(fnmatch.translate(name) for name in (*PARTIAL_NAMES, *PRIVATE_DIRECTORIES)))
+        self._include = _spec("include", include)
+        self._exclude = _spec("exclude", exclude)
+        self._hidden = hidden
+
+    def enters(self, directory: str) -> bool:
+        """Whether the directory's content can be published, its parents taken for granted."""
+        return self._named_well(directory) and not (self._exclude and self._exclude.match_file(directory + "/"))
+
+    def takes(self, path: str) -> bool:
+        """Whether the file is published, its directory taken for granted."""
+        if not self._named_well(path) or (self._exclude and self._exclude.match_file(path)):
+            return False
+        return self._include is None or self._include.match_file(path)
+
+    def reaches(self, path: str) -> bool:
+        """Whether the file is published, every directory above it asked too."""
+        directory = parent(path)
+        while directory:
+            if not self.enters(directory):
+                return False
+            directory = parent(directory)
+        return self.takes(path)
+
+    def _named_well(self, path: str) -> bool:
+        name = path.rpartition("/")[2]
+        return (self._hidden or not name.startswith(".")) and not self._never.match(name)
+
+
+def _spec(key: str, lines: Sequence[str]) -> GitIgnoreSpec | None:
+    if not lines:
+        return None
+    try:
+        return GitIgnoreSpec.from_lines(lines)
+    except GitIgnorePatternError as error:
+        raise ConfigError(f"{key}: {error}") from error

@@ -1,0 +1,89 @@
+"""Disk against ledger: what is to be done, and in which commits. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hf_watch.model import Delete, Fingerprint, Known, Staged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from hf_watch.model import Operation, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one commit may hold: `max_files` operations and `max_bytes` of content that travels inside the commit."""
+
+    max_files: int
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """How one directory differs from what the ledger knows of it."""
+
+    changed: tuple[str, ...]  # names that are new, changed, or in doubt
+    gone: tuple[str, ...]  # names that the ledger knows and the disk does not have
+
+
+def differences(present: Mapping[str, Fingerprint], known: Mapping[str, Known]) -> Differences:
+    """Compare the files of a directory with the ledger's, by name; equal fingerprints are the cheapest way to skip."""
+    changed = tuple(name for name, fingerprint in present.items() if not unchanged(fingerprint, known.get(name)))
+    return Differences(changed, tuple(name for name in known if name not in present))
+
+
+def unchanged(fingerprint: Fingerprint, known: Known | None) -> bool:
+    """Whether the Hub is known to hold the file with this fingerprint."""
+    return known is not None and known.digest is not None and known.fingerprint == fingerprint
+
+
+def same_content(snapshot: Snapshot, known: Known | None) -> bool:
+    """Whether only the file's fingerprint changed: nothing to upload, the fingerprint to be recorded."""
+    return known is not None and known.digest is not None and known.digest.sha256 == snapshot.digest.sha256
+
+
+def pack(sizes: Sequence[int], limits: Limits) -> int:
+    """How many of the first files fit into one commit, given their sizes in bytes; at least one if there is any."""
+    total = 0
+    for count, size in enumerate(sizes):
+        total += size
+        if count and (count >= limits.max_files or total > limits.max_bytes):
+            return count
+    return min(len(sizes), max(limits.max_files, 1))
+
+
+def halves(operations: Sequence[Operation]) -> Iterator[tuple[Operation, ...]]:
+    """A refused batch in two, to find the one file that is bad."""
+    middle = len(operations) // 2
+    yield tuple(operations[:middle])
+    yield tuple(operations[middle:])
+
+
+def summary(operations: Iterable[Operation]) -> str:
+    """What a commit does, for its message: `Add 37 files under incoming/`."""
+    uploads = [operation.repo_path for operation in operations if isinstance(operation, Staged)]
+    deletes = [operation.repo_path for operation in operations if isinstance(operation, Delete)]
+    parts = [_clause("Add", uploads)] if uploads else []
+    parts += [_clause("delete" if parts else "Delete", deletes)] if deletes else []
+    return ", ".join(parts)
+
+
+def _clause(verb: str, paths: Sequence[str]) -> str:
+    if len(paths) == 1:
+        return f"{verb} {paths[0]}"
+    place = common_directory(paths)
+    return f"{verb} {len(paths)} files" + (f" under {place}/" if place else "")
+
+
+def common_directory(paths: Sequence[str]) -> str:
+    """The deepest directory that holds all `paths`; `""` for the root."""
+    segments = [path.split("/")[:-1] for path in (min(paths), max(paths))]
+    common: list[str] = []
+    for first, last in zip(*segments, strict=False):
+        if first != last:
+            break
+        common.append(first)
+    return "/".join(common)

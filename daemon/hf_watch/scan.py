@@ -1,0 +1,232 @@
+"""The disk: walk, look, read and hash. What comes out held still while it was read.
+
+Nothing here follows a symbolic link below the root, blocks on a FIFO, or opens for writing.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import io
+import os
+import signal
+import stat
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hf_watch.errors import NotSettledError, SourceError
+from hf_watch.model import Digest, Fingerprint, Snapshot, Writers
+from hf_watch.paths import join, parent, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hf_watch.filters import Filter
+
+BLOCK_BYTES = 1 << 20
+LARGEST_BLOB_BYTES = 10 << 20  # the Hub keeps larger files as LFS, which needs no git hash
+OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+GONE_ERRNOS = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ESTALE, errno.ENODEV})
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The published files of one directory, by name, and the names of the directories below it that are entered."""
+
+    directory: str
+    files: dict[str, Fingerprint]
+    directories: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A directory that exists and could not be listed. What is in it is unknown, not gone."""
+
+    directory: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RootIdentity:
+    """Which directory stands at a root's path; another one means that the root was replaced or unmounted."""
+
+    device: int
+    inode: int
+
+
+def identity(root: str) -> RootIdentity | None:
+    """The directory at `root`, or None when there is none that can be reached."""
+    try:
+        found = os.stat(root)
+    except OSError:
+        return None
+    return RootIdentity(found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None
+
+
+def is_empty(root: str) -> bool:
+    """Whether nothing at all stands in the directory; SourceError when that cannot be told."""
+    try:
+        with os.scandir(root) as entries:
+            return next(entries, None) is None
+    except OSError as error:
+        raise SourceError(f"{printable(root)}: {error.strerror}") from error
+
+
+def walk(root: str, start: str, wanted: Filter) -> Iterator[Listing | Unreadable]:
+    """The directory `start` and all below it, each once, in no particular order. A missing directory yields nothing."""
+    pending = [start]
+    while pending:
+        directory = pending.pop()
+        try:
+            listing = _listing(root, directory, wanted)
+        except OSError as error:
+            if error.errno not in GONE_ERRNOS:
+                yield Unreadable(directory, error.strerror or str(error))
+            continue
+        pending.extend(join(directory, name) for name in listing.directories)
+        yield listing
+
+
+def _listing(root: str, directory: str, wanted: Filter) -> Listing:
+    files: dict[str, Fingerprint] = {}
+    directories: list[str] = []
+    fd = os.open(os.path.join(root, directory), OPEN_FLAGS | os.O_DIRECTORY) if directory else os.open(root, OPEN_FLAGS)
+    try:
+        with os.scandir(fd) as entries:
+            for entry in entries:
+                path = join(directory, entry.name)
+                if entry.is_dir(follow_symlinks=False):
+                    if wanted.enters(path):
+                        directories.append(entry.name)
+                elif entry.is_file(follow_symlinks=False) and wanted.takes(path):
+                    _add(files, entry)
+    finally:
+        os.close(fd)
+    return Listing(directory, files, tuple(directories))
+
+
+def _add(files: dict[str, Fingerprint], entry: os.DirEntry[str]) -> None:
+    try:
+        found = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return  # it went between the listing and the look; its event says so
+    files[entry.name] = fingerprint_of(found)
+
+
+def fingerprint_of(found: os.stat_result) -> Fingerprint:
+    return Fingerprint(found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+@contextmanager
+def opened(root: str, path: str) -> Iterator[int | None]:
+    """A descriptor of the regular file at `path`, closed afterwards; None when no such file is there.
+
+    Raises SourceError when there is one that may not be read.
+    """
+    place = os.path.join(root, path)
+    if not _leads_to(root, path) or not _is_regular(place):
+        yield None
+        return
+    try:
+        fd = os.open(place, OPEN_FLAGS)
+    except OSError as error:
+        if error.errno not in GONE_ERRNOS:
+            raise SourceError(error.strerror or str(error)) from error
+        yield None
+        return
+    try:
+        yield fd if stat.S_ISREG(os.fstat(fd).st_mode) else None
+    finally:
+        os.close(fd)
+
+
+def _is_regular(place: str) -> bool:
+    """Asked before it is opened: opening a device or a FIFO can have effects of its own."""
+    try:
+        return stat.S_ISREG(os.lstat(place).st_mode)
+    except OSError as error:
+        return error.errno not in GONE_ERRNOS  # the open says what is wrong
+
+
+def _leads_to(root: str, path: str) -> bool:
+    """Whether every directory between root and path is a real one: a link may lead out of the root."""
+    directory = parent(path)
+    while directory:
+        try:
+            if not stat.S_ISDIR(os.lstat(os.path.join(root, directory)).st_mode):
+                return False
+        except OSError:
+            return False
+        directory = parent(directory)
+    return True
+
+
+def present(root: str, path: str) -> bool:
+    """Whether anything stands at `path` below root. Only a certain no counts as one."""
+    try:
+        os.lstat(os.path.join(root, path))
+    except OSError as error:
+        return error.errno not in {errno.ENOENT, errno.ENOTDIR}
+    return True
+
+
+def fingerprint(fd: int) -> Fingerprint:
+    """What `fstat` says now."""
+    return fingerprint_of(os.fstat(fd))
+
+
+def writers(fd: int) -> Writers:
+    """Whether some process has the file open for writing or mapped writable; asks the kernel for a read lease.
+
+    The lease is held no longer than the call. The signal that breaks it must not be SIGIO, whose default is death.
+    """
+    if sys.platform != "linux":
+        return Writers.UNKNOWN
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except OSError as error:
+        return Writers.SOME if error.errno == errno.EAGAIN else Writers.UNKNOWN
+    fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    return Writers.NONE
+
+
+def read(fd: int, path: str, before: Fingerprint, inline_bytes: int, *, open_allowed: bool) -> Snapshot:
+    """Read and hash the whole file; its bytes are kept when they are at most `inline_bytes`.
+
+    Raises NotSettledError when the file moved meanwhile or, unless `open_allowed`, a writer came; SourceError when it
+    cannot be read.
+    """
+    try:
+        content, digest = _hashed(fd, before.size_bytes, inline_bytes)
+    except OSError as error:
+        raise SourceError(error.strerror or str(error)) from error
+    if not open_allowed and writers(fd) is Writers.SOME:
+        raise NotSettledError(f"{printable(path)}: a writer came while it was read")
+    if fingerprint(fd) != before:
+        raise NotSettledError(f"{printable(path)}: it changed while it was read")
+    return Snapshot(path, before, digest, content, time.time_ns())
+
+
+def _hashed(fd: int, size_bytes: int, inline_bytes: int) -> tuple[bytes | None, Digest]:
+    if size_bytes <= inline_bytes:
+        content = io.BufferedReader(io.FileIO(fd, closefd=False)).read(size_bytes + 1)
+        return content, digest_of(content)
+    whole = hashlib.sha256()
+    file = io.FileIO(fd, closefd=False)
+    while block := file.read(BLOCK_BYTES):
+        whole.update(block)
+    return None, Digest(whole.digest(), None)
+
+
+def digest_of(content: bytes) -> Digest:
+    """Both hashes of a content held in memory; no git hash above what the Hub keeps as a git blob."""
+    blob = None
+    if len(content) <= LARGEST_BLOB_BYTES:
+        blob = hashlib.sha1(b"blob %d\0" % len(content), usedforsecurity=False)
+        blob.update(content)
+    return Digest(hashlib.sha256(content).digest(), blob.digest() if blob else None)
