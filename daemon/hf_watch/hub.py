@@ -76,19 +76,20 @@ def _request_hooks() -> Iterator[Callable[[httpx2.Request], object]]:
 class HubClient:
     """One destination. Safe to use from one thread at a time; `install_client` comes first."""
 
-    def __init__(self, destination: Destination, token: Callable[[], str | None] = get_token) -> None:
-        self._destination = destination
+    def __init__(
+        self, destination: Destination, url: str | None = None, token: Callable[[], str | None] = get_token
+    ) -> None:
+        """`url` is where the endpoint is reached, when its name in the destination is not an address."""
+        self._url = url or destination.endpoint
         self._read_token = token
-        self._api = self._new_api()
         self._repo_id = destination.repo_id
         self._repo_type = destination.repo_type
         self._revision = destination.revision
+        self._api = self._new_api()
 
     def head(self) -> str:
         with _translated(Phase.READING):
-            info = self._api.repo_info(
-                self._repo_id, repo_type=self._repo_type, revision=self._revision, expand=["sha"]
-            )
+            info = self._api.repo_info(self._repo_id, repo_type=self._repo_type, revision=self._revision, expand="sha")
         return str(info.sha)
 
     def check_write(self) -> None:
@@ -138,8 +139,7 @@ class HubClient:
         return Receipt(head=info.oid, commit=info.oid, url=str(info.commit_url))
 
     def find(self, batch_id: str) -> str | None:
-        place = self._destination
-        url = f"{place.endpoint}/api/{place.repo_type}s/{place.repo_id}/commits/{quote(place.revision, safe='')}"
+        url = f"{self._url}/api/{self._repo_type}s/{self._repo_id}/commits/{quote(self._revision, safe='')}"
         with _translated(Phase.READING):
             answer = get_session().get(
                 url, params={"limit": RECENT_COMMITS}, headers=self._api._build_hf_headers()  # noqa: SLF001  no public name
@@ -178,7 +178,7 @@ class HubClient:
 
     def _new_api(self) -> HfApi:
         return HfApi(
-            endpoint=self._destination.endpoint,
+            endpoint=self._url,
             token=self._read_token() or False,
             library_name="hf-watch",
             library_version=__version__,

@@ -78,11 +78,11 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One file that the Hub is now known to hold."""
+    """One file that the Hub is now known to hold. Without a `fingerprint` it is read again before it is skipped."""
 
     path: str
     repo_path: str
-    fingerprint: Fingerprint
+    fingerprint: Fingerprint | None
     digest: Digest
     generation: int
 
@@ -109,7 +109,7 @@ class SetAside:
 
 
 class Ledger:
-    """One connection, used by the thread that opened it. A method is a transaction; sqlite3.Error goes through."""
+    """One connection, used by one thread at a time. A method is a transaction; sqlite3.Error goes through."""
 
     def __init__(self, file: Path, *, read_only: bool = False) -> None:
         self._file = file
@@ -118,14 +118,15 @@ class Ledger:
 
     def open(self) -> Self:
         """Open or create the file; ConfigError when a newer hf-watch wrote it."""
-        mode = "ro" if self._read_only else "rwc"
-        uri = f"{self._file.absolute().as_uri()}?mode={mode}"
-        self._connection = sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None)
+        self._connection = sqlite3.connect(
+            self._uri(), uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None,
+            check_same_thread=False,  # composed on one thread, used by another
+        )  # fmt: skip
         if not self._read_only:
             self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute(
-            "PRAGMA synchronous = FULL"
-        )  # an intent must survive power loss before the request leaves
+            "PRAGMA synchronous = FULL"  # an intent must survive power loss before the request leaves
+        )
         self._connection.execute("PRAGMA cache_size = -4096")  # KiB; a worker each has one
         self._migrate()
         return self
@@ -210,6 +211,10 @@ class Ledger:
             yield os.fsdecode(directory)
             directory = self._first_directory(root, ">", directory)
 
+    def has_below(self, root: Root, directory: str) -> bool:
+        """Whether any file is known below a directory."""
+        return next(self.directories(root, directory), None) is not None
+
     def _first_directory(self, root: Root, relation: str, directory: bytes) -> bytes | None:
         row = self._connection.execute(
             f"SELECT dir FROM file WHERE root_id = ? AND dir {relation} ? ORDER BY dir LIMIT 1", (root.id, directory)
@@ -289,6 +294,11 @@ class Ledger:
                 " (SELECT max(rowid) FROM batch) - ?", (KEPT_COMMITS,)
             )  # fmt: skip
 
+    def found_batch(self, batch_id: str, commit: str) -> None:
+        """A batch whose answer was lost was found on the Hub."""
+        with self._transaction() as db:
+            db.execute("UPDATE batch SET commit_id = ? WHERE id = ?", (commit, batch_id))
+
     def open_batches(self, root: Root) -> list[str]:
         """The batches of the destination that were intended and never answered, oldest first."""
         rows = self._connection.execute(
@@ -299,7 +309,7 @@ class Ledger:
     def dropped_batch(self, batch_id: str) -> None:
         """A batch was refused for good: it is no open intent any more. Its paths stay in doubt until settled again."""
         with self._transaction() as db:
-            db.execute("DELETE FROM batch WHERE id = ?", (batch_id,))
+            db.execute("DELETE FROM batch WHERE id = ? AND commit_id IS NULL", (batch_id,))
 
     def commits_since(self, endpoint: str, since_s: float) -> list[float]:
         """The wall-clock times of the commits made on an endpoint, oldest first, for its hourly budget."""
@@ -320,12 +330,20 @@ class Ledger:
 
     def set_aside(self, root: Root, path: str, fingerprint: Fingerprint | None, reason: str) -> None:
         """Put a path in quarantine until its fingerprint changes."""
-        columns = _columns(fingerprint) if fingerprint is not None else (None,) * 4
+        columns = _columns(fingerprint)
         with self._transaction() as db:
             db.execute(
                 "INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (root.id, *_split(path), *columns, reason, time.time()),
             )
+
+    def is_set_aside(self, root: Root, path: str, fingerprint: Fingerprint) -> bool:
+        """Whether the file with this fingerprint is in quarantine; a changed one is not."""
+        row = self._connection.execute(
+            "SELECT inode, size_bytes, mtime_ns, ctime_ns FROM quarantine WHERE (root_id, dir, name) = (?, ?, ?)",
+            (root.id, *_split(path)),
+        ).fetchone()
+        return row is not None and _fingerprint(*row) == fingerprint
 
     def quarantined(self, root: Root) -> Iterator[SetAside]:
         """Everything in quarantine below a root."""
@@ -409,7 +427,9 @@ def _signed(number: int) -> int:
     return number - (1 << 64) if number >= 1 << 63 else number
 
 
-def _columns(fingerprint: Fingerprint) -> tuple[int, int, int, int]:
+def _columns(fingerprint: Fingerprint | None) -> tuple[int | None, ...]:
+    if fingerprint is None:
+        return (None,) * 4
     return _signed(fingerprint.inode), fingerprint.size_bytes, fingerprint.mtime_ns, fingerprint.ctime_ns
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hf_watch.model import Delete, Fingerprint, Known, Staged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hf_watch.model import Operation, Snapshot
 
@@ -19,6 +19,10 @@ class Limits:
 
     max_files: int
     max_bytes: int
+
+    def reached(self, files: int, held_bytes: int) -> bool:
+        """Whether a commit that holds this much takes no more."""
+        return files >= self.max_files or held_bytes >= self.max_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +49,13 @@ def same_content(snapshot: Snapshot, known: Known | None) -> bool:
     return known is not None and known.digest is not None and known.digest.sha256 == snapshot.digest.sha256
 
 
-def pack(sizes: Sequence[int], limits: Limits) -> int:
-    """How many of the first files fit into one commit, given their sizes in bytes; at least one if there is any."""
-    total = 0
-    for count, size in enumerate(sizes):
-        total += size
-        if count and (count >= limits.max_files or total > limits.max_bytes):
-            return count
-    return min(len(sizes), max(limits.max_files, 1))
+T = TypeVar("T")
 
 
-def halves(operations: Sequence[Operation]) -> Iterator[tuple[Operation, ...]]:
+def halves(refused: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
     """A refused batch in two, to find the one file that is bad."""
-    middle = len(operations) // 2
-    yield tuple(operations[:middle])
-    yield tuple(operations[middle:])
+    middle = len(refused) // 2
+    return refused[:middle], refused[middle:]
 
 
 def summary(operations: Iterable[Operation]) -> str:

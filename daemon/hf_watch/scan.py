@@ -165,13 +165,33 @@ def _leads_to(root: str, path: str) -> bool:
     return True
 
 
-def present(root: str, path: str) -> bool:
-    """Whether anything stands at `path` below root. Only a certain no counts as one."""
+def is_directory(root: str, path: str) -> bool:
+    """Whether a directory stands at `path` below root, or could for all that is known."""
     try:
-        os.lstat(os.path.join(root, path))
+        return stat.S_ISDIR(os.lstat(os.path.join(root, path)).st_mode)
     except OSError as error:
-        return error.errno not in {errno.ENOENT, errno.ENOTDIR}
-    return True
+        return error.errno not in GONE_ERRNOS
+
+
+def is_file(root: str, path: str) -> bool:
+    """Whether a regular file stands at `path` below root."""
+    return _is_regular(os.path.join(root, path))
+
+
+def size_bytes(root: str, path: str) -> int:
+    """The size of what stands at `path` below root, 0 when that cannot be told."""
+    try:
+        return os.lstat(os.path.join(root, path)).st_size
+    except OSError:
+        return 0
+
+
+def file_is_gone(root: str, path: str) -> bool:
+    """Whether no regular file is at `path` any more, for certain: one that cannot be looked at is not gone."""
+    try:
+        return not stat.S_ISREG(os.lstat(os.path.join(root, path)).st_mode)
+    except OSError as error:
+        return error.errno in {errno.ENOENT, errno.ENOTDIR}
 
 
 def fingerprint(fd: int) -> Fingerprint:

@@ -109,6 +109,16 @@ class Settler:
             heapq.heappop(self._heap)
         return None
 
+    def count_due(self, now: float, most: int) -> int:
+        """How many paths are due, as far as `most`; cheap while few are."""
+        if len(self._waiting) < most:
+            return 0
+        return sum(waiting.due <= now for waiting in self._waiting.values())
+
+    def is_settling(self) -> bool:
+        """Whether anything waits that was not found busy or put off: it may be published soon."""
+        return any(not waiting.looks and not waiting.named for waiting in self._waiting.values())
+
     def oldest(self) -> float | None:
         """When the path that waits longest was first hinted at."""
         return min((waiting.since for waiting in self._waiting.values()), default=None)

@@ -1,0 +1,132 @@
+"""From due paths to the operations of the next commit: read, compare, send what travels outside the commit.
+
+A few files at a time are held in memory or open; what is ready afterwards holds only what goes inside the commit.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hf_watch.model import Staged
+from hf_watch.scan import LARGEST_BLOB_BYTES
+from hf_watch.snapshots import Found, Lost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hf_watch.budget import Budget
+    from hf_watch.plan import Limits
+    from hf_watch.publish import Publisher, Ready
+    from hf_watch.settle import Waiting
+    from hf_watch.snapshots import Snapshots
+    from hf_watch.target import Target
+
+LARGE_FILES_AT_A_TIME = 4  # handed over by path, a descriptor each: few enough for a limit of 64
+SMALL_FILES_AT_A_TIME = 1_000  # as many as a commit takes; the client asks about 256 at a time
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """The commit that is being put together; the sums run along, for a commit has a thousand files."""
+
+    ready: list[Ready] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
+    group: list[Found] = field(default_factory=list)  # read, not staged yet
+    held_bytes: int = 0  # what the commit's body holds, and what it may hold when the group is staged
+    group_bytes: int = 0  # in memory
+    group_large: int = 0  # open
+
+    @property
+    def files(self) -> int:
+        return len(self.ready) + len(self.group) + len(self.lost)
+
+    def has_room_in_group(self, size_bytes: int, stage_bytes: int) -> bool:
+        is_full = len(self.group) >= SMALL_FILES_AT_A_TIME or self.group_large >= LARGE_FILES_AT_A_TIME
+        return not self.group or (not is_full and self.group_bytes + size_bytes <= stage_bytes)
+
+    def add(self, found: Found) -> None:
+        self.group.append(found)
+        self.group_bytes += len(found.snapshot.content or b"")
+        self.group_large += found.fd is not None
+        self.held_bytes += _may_be_held(found.snapshot.fingerprint.size_bytes)
+
+    def staged(self, ready: Sequence[Ready]) -> None:
+        self.ready += ready
+        self.group = []
+        self.group_bytes = self.group_large = 0
+        self.held_bytes = sum(each.operation.held_bytes for each in self.ready if isinstance(each.operation, Staged))
+
+
+def _may_be_held(size_bytes: int) -> int:
+    """How much of a file may travel inside the commit: all or nothing, the Hub decides, by size among other things."""
+    return size_bytes if size_bytes <= LARGEST_BLOB_BYTES else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Gatherer:
+    """Puts the next commit of one destination together, on its worker's thread."""
+
+    targets: Sequence[Target]
+    snapshots: Snapshots
+    publisher: Publisher
+    budget: Budget
+    limits: Limits
+    stage_bytes: int  # read into memory at a time
+    clock: Callable[[], float]
+
+    def gather(self) -> list[Ready]:
+        """Turn due paths into operations, until nothing is due or one commit holds no more.
+
+        When it raises (a HubError, or anything else), every path that it took is back with its settler.
+        """
+        gathered = _Gathered()
+        with ExitStack() as held:
+            try:
+                self._fill(gathered, held)
+                self._stage(gathered, held)
+                gathered.ready += self.publisher.deletes(gathered.lost)
+            except BaseException:
+                self._give_back(gathered)
+                raise
+        self.snapshots.flush()
+        return gathered.ready
+
+    def _fill(self, gathered: _Gathered, held: ExitStack) -> None:
+        for target in self.targets:
+            while not self.limits.reached(gathered.files, gathered.held_bytes) and not self.budget.send_wait_s():
+                due = target.settler.take(self.clock(), 1)
+                if not due:
+                    break
+                if not self._add(gathered, target, due[0], held):
+                    return
+
+    def _add(self, gathered: _Gathered, target: Target, waiting: Waiting, held: ExitStack) -> bool:
+        """Take one path along; False when it does not fit any more and was put back."""
+        size_bytes = self.snapshots.size_of(target, waiting)
+        if not gathered.has_room_in_group(min(size_bytes, self.stage_bytes), self.stage_bytes):
+            self._stage(gathered, held)
+        if gathered.files and gathered.held_bytes + _may_be_held(size_bytes) > self.limits.max_bytes:
+            self._stage(gathered, held)  # what turns out to travel outside the commit makes room
+        if gathered.ready and gathered.held_bytes + _may_be_held(size_bytes) > self.limits.max_bytes:
+            target.settler.put_back(waiting, waiting.due)
+            return False
+        found = self.snapshots.take(target, waiting, held)
+        if isinstance(found, Found):
+            gathered.add(found)
+        elif isinstance(found, Lost):
+            gathered.lost.append(found)
+        return True
+
+    def _stage(self, gathered: _Gathered, held: ExitStack) -> None:
+        """Send what was read; its memory and descriptors are free afterwards."""
+        ready = self.publisher.stage(self.publisher.held_in_repo(gathered.group))
+        held.close()
+        gathered.staged(ready)
+        self.budget.sent(sum(each.operation.size_bytes for each in ready if isinstance(each.operation, Staged)))
+
+    def _give_back(self, gathered: _Gathered) -> None:
+        now = self.clock()
+        for origin in [*(each.origin for each in gathered.ready), *gathered.group, *gathered.lost]:
+            origin.target.settler.put_back(origin.waiting, now)

@@ -1,0 +1,316 @@
+"""Stage, intend, commit, record: from settled files to rows that vouch for what the Hub holds.
+
+The order is the promise. A path is in doubt in the ledger, on disk, before the commit that concerns it leaves; only the
+Hub's answer ends the doubt. Whatever fails gives its paths back to their settlers, or stays in hand when the Hub
+refused for now what it already has the content of.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from hf_watch import plan, scan
+from hf_watch.errors import (
+    AmbiguousError,
+    HubError,
+    MovedError,
+    RejectedError,
+    RetryableError,
+    SourceError,
+    TooLargeError,
+)
+from hf_watch.ledger import Intended
+from hf_watch.model import Batch, Delete, Outcome, Staged
+from hf_watch.paths import printable
+from hf_watch.snapshots import Found, Lost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from hf_watch.ledger import Ledger
+    from hf_watch.model import Digest, Receipt
+    from hf_watch.ports import Hub
+    from hf_watch.snapshots import Snapshots
+
+log = structlog.get_logger()
+
+BULK_PATHS = 50  # above it, asking what the repo holds costs less than preparing the uploads one by one
+IGNORED_REASON = "the repo's own .gitignore matches it"
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """One operation that only waits for its commit, and the file it came from."""
+
+    origin: Found | Lost
+    operation: Staged | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """The operations of one commit, and the id that it keeps through all attempts."""
+
+    id: str
+    ready: tuple[Ready, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """The content that it adds."""
+        return sum(each.operation.size_bytes for each in self.ready if isinstance(each.operation, Staged))
+
+
+class Publisher:
+    """Commits for one destination, on its worker's thread. What it holds in memory is what `in_hand` says."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        ledger: Ledger,
+        snapshots: Snapshots,
+        *,
+        message: Callable[[Parcel], str],
+        clock: Callable[[], float],
+    ) -> None:
+        self.files = 0  # published since the start
+        self._hub = hub
+        self._ledger = ledger
+        self._snapshots = snapshots
+        self._message = message
+        self._clock = clock
+        self._in_hand: list[Parcel] = []
+        self._unclear: list[str] = []  # batches that may have landed, or may land yet
+        self._parent: str | None = None
+
+    @property
+    def in_hand(self) -> int:
+        """How many operations only wait for their commit."""
+        return sum(len(parcel.ready) for parcel in self._in_hand)
+
+    @property
+    def held_bytes(self) -> int:
+        """The content that travels inside the next commit."""
+        ready = self._in_hand[-1].ready if self._in_hand else ()
+        return sum(each.operation.held_bytes for each in ready if isinstance(each.operation, Staged))
+
+    def held_in_repo(self, found: Sequence[Found]) -> list[Found]:
+        """Write down which files the repo holds already, in bulk; return the others."""
+        unknown = [each for each in found if each.known is None or each.known.digest is None]
+        if len(unknown) <= BULK_PATHS:
+            return list(found)
+        remote = {file.repo_path: file for file in self._hub.paths_info([each.repo_path for each in unknown])}
+        left = []
+        for each in found:
+            file = remote.get(each.repo_path)
+            if file is not None and file.holds(each.snapshot.digest):
+                self._snapshots.touch(each)
+            else:
+                left.append(each)
+        return left
+
+    def stage(self, found: Sequence[Found]) -> list[Ready]:
+        """Send what travels outside the commit. A file that the Hub refuses goes to quarantine, the others on."""
+        if not found:
+            return []
+        try:
+            staged = self._hub.stage([each.upload for each in found])
+        except (RejectedError, TooLargeError) as error:
+            return self._stage_without(found, error)
+        ready: list[Ready] = []
+        for each, operation in zip(found, staged, strict=True):
+            ready.extend(self._sorted_out(each, operation))
+        return ready
+
+    def _stage_without(self, found: Sequence[Found], error: HubError) -> list[Ready]:
+        culprit = getattr(error, "repo_path", None)
+        bad = found[0] if len(found) == 1 else next((each for each in found if each.repo_path == culprit), None)
+        if bad is None:
+            middle = len(found) // 2
+            return self.stage(found[:middle]) + self.stage(found[middle:])
+        self._set_aside(bad, str(error))
+        return self.stage([each for each in found if each is not bad])
+
+    def _sorted_out(self, found: Found, staged: Staged) -> Iterable[Ready]:
+        if found.fd is not None and scan.fingerprint(found.fd) != found.snapshot.fingerprint:
+            found.target.settler.look_again(found.waiting, self._clock(), None)  # it moved while it was sent
+        elif staged.outcome is Outcome.UNCHANGED:
+            self._snapshots.touch(found)
+        elif staged.outcome is Outcome.IGNORED:
+            self._skip(found)
+        else:
+            yield Ready(found.without_content(), staged)
+
+    def _skip(self, found: Found) -> None:
+        log.warning(
+            "path.skipped", target=found.target.spec.name, path=printable(found.waiting.path), reason=IGNORED_REASON
+        )
+        self._ledger.set_aside(found.target.root, found.waiting.path, found.snapshot.fingerprint, IGNORED_REASON)
+
+    def _set_aside(self, found: Found, reason: str) -> None:
+        self._snapshots.set_aside(found.target, found.waiting.path, found.snapshot.fingerprint, reason)
+
+    def deletes(self, lost: Sequence[Lost]) -> list[Ready]:
+        """The deletes that may be sent: below a root that stands, of what we put there, and is there still."""
+        kept = [each for each in lost if self._may_delete(each)]
+        if not kept:
+            return []
+        remote = {file.repo_path: file for file in self._hub.paths_info([each.repo_path for each in kept])}
+        ready = []
+        for each in kept:
+            file = remote.get(each.repo_path)
+            if file is not None and any(file.holds(digest) for digest in self._put_there(each)):
+                ready.append(Ready(each, Delete(each.repo_path)))
+            else:
+                self._leave(each, is_there=file is not None)
+        return ready
+
+    def _put_there(self, lost: Lost) -> Iterable[Digest]:
+        known = self._ledger.known(lost.target.root, lost.waiting.path)
+        if known is not None and known.digest is not None:
+            yield known.digest
+        yield from self._ledger.candidates(lost.target.root, lost.waiting.path)
+
+    def _leave(self, lost: Lost, *, is_there: bool) -> None:
+        if is_there:
+            log.warning(
+                "path.kept", target=lost.target.spec.name, path=printable(lost.waiting.path),
+                reason="what the Hub holds there is not what was published",
+            )  # fmt: skip
+        self._snapshots.forget(lost)
+
+    def _may_delete(self, lost: Lost) -> bool:
+        try:
+            held = lost.target.deletions_held()
+        except SourceError as error:
+            held = str(error)
+        if held is None:
+            return scan.file_is_gone(lost.target.path, lost.waiting.path)
+        log.warning("delete.held", target=lost.target.spec.name, path=printable(lost.waiting.path), reason=held)
+        return False
+
+    def prepare(self) -> None:
+        """Before anything is staged anew: if the fate of a commit is unclear, see to what the Hub made of it.
+
+        The head is read first, so that a commit that lands from now on turns the next one into a MovedError.
+        """
+        if not self._unclear:
+            return
+        head = self._hub.head()
+        landed = {batch_id: commit for batch_id in self._unclear if (commit := self._hub.find(batch_id)) is not None}
+        for batch_id, commit in landed.items():
+            self._ledger.found_batch(batch_id, commit)
+            log.info("commit.found", commit=commit, batch=batch_id, reason="its answer was lost")
+        self._unclear = [batch_id for batch_id in self._unclear if batch_id not in landed]
+        self._parent = head if self._unclear else None
+
+    def suspect(self, batch_ids: Iterable[str]) -> None:
+        """Batches that were intended and never answered."""
+        self._unclear.extend(batch_id for batch_id in batch_ids if batch_id not in self._unclear)
+
+    def put(self, ready: Sequence[Ready]) -> None:
+        """Take the operations of the next commit in hand, uploads before deletes."""
+        ordered = sorted(ready, key=lambda each: isinstance(each.operation, Delete))
+        if ordered:
+            self._in_hand.append(self._parcel(ordered))
+
+    def commit(self) -> Receipt | None:
+        """Commit what is in hand, one batch, and record what the Hub answered; None when it was refused as bad.
+
+        Raises the HubError that stopped it. What the Hub refused for now stays in hand; what it refused as a whole is
+        in hand in two halves; all else is back with its settlers.
+        """
+        parcel = self._in_hand.pop()
+        batch = Batch(parcel.id, tuple(each.operation for each in parcel.ready), self._message(parcel))
+        self._intend(parcel)
+        began = self._clock()
+        try:
+            receipt = self._hub.commit(batch, self._parent)
+        except (RejectedError, TooLargeError) as error:
+            self._part(parcel, str(error))
+            return None
+        except (RetryableError, MovedError):
+            self._keep(parcel)
+            raise
+        except AmbiguousError:
+            self._unclear.append(parcel.id)
+            self._give_back(parcel)
+            raise
+        except HubError:
+            self._ledger.dropped_batch(parcel.id)
+            self._give_back(parcel)
+            raise
+        self._record(parcel, receipt, began)
+        return receipt
+
+    def _parcel(self, ready: Sequence[Ready]) -> Parcel:
+        return Parcel(uuid.uuid4().hex, tuple(ready))
+
+    def _intend(self, parcel: Parcel) -> None:
+        first = parcel.ready[0].origin.target.root
+        self._ledger.intend(
+            parcel.id, first.destination_id, [_intended(each) for each in parcel.ready], parcel.size_bytes
+        )
+
+    def _keep(self, parcel: Parcel) -> None:
+        """What is sent with a parent is a repeat: it is prepared anew, for the Hub may hold some of it by now."""
+        if self._parent is None:
+            self._in_hand.append(parcel)
+        else:
+            self._ledger.dropped_batch(parcel.id)
+            self._give_back(parcel)
+
+    def _part(self, parcel: Parcel, reason: str) -> None:
+        self._ledger.dropped_batch(parcel.id)
+        if len(parcel.ready) > 1:
+            self._in_hand.extend(self._parcel(half) for half in plan.halves(parcel.ready))
+            return
+        origin = parcel.ready[0].origin
+        if isinstance(origin, Found):
+            self._set_aside(origin, reason)
+        else:
+            self._snapshots.set_aside(origin.target, origin.waiting.path, None, reason)
+
+    def give_back(self) -> None:
+        """Return everything in hand to its settlers; the Hub refused it, so no commit of it is open."""
+        while self._in_hand:
+            parcel = self._in_hand.pop()
+            self._ledger.dropped_batch(parcel.id)
+            self._give_back(parcel)
+
+    def _give_back(self, parcel: Parcel) -> None:
+        now = self._clock()
+        for each in parcel.ready:
+            each.origin.target.settler.put_back(each.origin.waiting, now)
+
+    def _record(self, parcel: Parcel, receipt: Receipt, began: float) -> None:
+        for each in parcel.ready:
+            if isinstance(each.origin, Found):
+                self._snapshots.look_again_if_racy(each.origin)
+        for target in {id(each.origin.target): each.origin.target for each in parcel.ready}.values():
+            mine = [each.origin for each in parcel.ready if each.origin.target is target]
+            self._ledger.record(
+                target.root,
+                [origin.recorded for origin in mine if isinstance(origin, Found)],
+                [origin.waiting.path for origin in mine if isinstance(origin, Lost)],
+            )
+        root = parcel.ready[0].origin.target.root
+        self._ledger.recorded_batch(parcel.id, root, receipt.commit, receipt.head)
+        for batch_id in self._unclear:
+            self._ledger.dropped_batch(batch_id)
+        self._unclear, self._parent = [], None
+        self.files += len(parcel.ready)
+        log.info(
+            "commit.recorded", target=",".join(sorted({each.origin.target.spec.name for each in parcel.ready})),
+            files=len(parcel.ready), bytes=parcel.size_bytes, duration_s=round(self._clock() - began, 3),
+            commit=receipt.commit, url=receipt.url,
+        )  # fmt: skip
+
+
+def _intended(ready: Ready) -> Intended:
+    origin = ready.origin
+    digest = origin.snapshot.digest if isinstance(origin, Found) else None
+    generation = origin.target.generation
+    return Intended(origin.target.root, origin.waiting.path, origin.repo_path, digest, generation)

@@ -1,0 +1,228 @@
+"""From a due path to what is to be done about it: look at the file, compare it with the ledger, read what differs."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from hf_watch import plan, scan
+from hf_watch.errors import NotSettledError, SourceError
+from hf_watch.ledger import Recorded
+from hf_watch.mapping import Unpublishable, local_path, repo_path
+from hf_watch.model import Change, ChangeKind, Upload
+from hf_watch.paths import printable
+from hf_watch.settle import is_racy, may_read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hf_watch.ledger import Ledger
+    from hf_watch.model import Fingerprint, Known, Snapshot
+    from hf_watch.settle import Waiting
+    from hf_watch.target import Target
+
+log = structlog.get_logger()
+
+UNREADABLE_RETRY_S = 60.0  # a file that may not be read is tried again this often, and at once when it is touched
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A settled file that differs from what the Hub is known to hold; `fd` is open while a large one is staged."""
+
+    target: Target
+    waiting: Waiting
+    repo_path: str
+    snapshot: Snapshot
+    known: Known | None
+    fd: int | None
+
+    @property
+    def upload(self) -> Upload:
+        """The file as the Hub port takes it; a large one by its descriptor, which no rename can redirect."""
+        return Upload(self.repo_path, self.snapshot, "" if self.fd is None else f"/dev/fd/{self.fd}")
+
+    @property
+    def is_racy(self) -> bool:
+        """Whether its fingerprint cannot vouch for its content."""
+        return is_racy(self.snapshot.fingerprint.ctime_ns, self.snapshot.taken_ns)
+
+    @property
+    def recorded(self) -> Recorded:
+        """The row that says that the Hub holds it."""
+        fingerprint = None if self.is_racy else self.snapshot.fingerprint
+        return Recorded(self.waiting.path, self.repo_path, fingerprint, self.snapshot.digest, self.target.generation)
+
+    def without_content(self) -> Found:
+        """The same, without the bytes and the descriptor that are no longer needed."""
+        return replace(self, snapshot=replace(self.snapshot, content=None), fd=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A path that the ledger knows and that is no file any more, below a root that mirrors deletes."""
+
+    target: Target
+    waiting: Waiting
+    repo_path: str
+
+
+class Snapshots:
+    """Looks at the due paths of one destination's targets, on its worker's thread.
+
+    What needs no commit, a touched file or one that was forgotten, waits in `flush` for one transaction. `gave_up`
+    holds what a single pass could not wait for.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        targets: Sequence[Target],
+        *,
+        inline_bytes: int,
+        clock: Callable[[], float],
+        single_pass: bool,
+    ) -> None:
+        self.gave_up: dict[str, str] = {}
+        self._ledger = ledger
+        self._targets = targets
+        self._inline_bytes = inline_bytes
+        self._clock = clock
+        self._single_pass = single_pass
+        self._touched: dict[int, list[Recorded]] = {}
+        self._forgotten: dict[int, list[str]] = {}
+
+    def take(self, target: Target, waiting: Waiting, held: ExitStack) -> Found | Lost | None:
+        """What is to be done about a due path, or None: nothing, or it was given back to settle.
+
+        The descriptor of a large file is closed with `held`.
+        """
+        try:
+            return self._look(target, waiting, held)
+        except NotSettledError:
+            target.settler.look_again(waiting, self._clock(), None)
+        except SourceError as error:
+            self._say_unreadable(target, waiting, str(error))
+        return None
+
+    def flush(self) -> None:
+        """Write down what needed no commit."""
+        for index in self._touched.keys() | self._forgotten.keys():
+            self._ledger.record(self._targets[index].root, self._touched.pop(index, []), self._forgotten.pop(index, []))
+
+    def size_of(self, target: Target, waiting: Waiting) -> int:
+        """How large the file at a due path is, as far as a look without opening it tells."""
+        return scan.size_bytes(target.path, waiting.path)
+
+    def _look(self, target: Target, waiting: Waiting, held: ExitStack) -> Found | Lost | None:
+        known = self._ledger.known(target.root, waiting.path)
+        with ExitStack() as own:
+            fd = own.enter_context(scan.opened(target.path, waiting.path))
+            if fd is None:
+                return self._gone(target, waiting, known)
+            found = self._read(target, waiting, known, fd)
+            if found is not None and found.fd is not None:
+                held.push(own.pop_all())
+            return found
+
+    def _read(self, target: Target, waiting: Waiting, known: Known | None, fd: int) -> Found | None:
+        before = scan.fingerprint(fd)
+        if plan.unchanged(before, known) or self._ledger.is_set_aside(target.root, waiting.path, before):
+            return None
+        in_repo = self._place(target, waiting, before)
+        open_allowed = target.spec.publish_open and target.settler.overdue(waiting, self._clock())
+        if in_repo is None or (not open_allowed and self._is_busy(target, waiting, fd, before)):
+            return None
+        snapshot = scan.read(fd, waiting.path, before, self._inline_bytes, open_allowed=open_allowed)
+        found = Found(target, waiting, in_repo, snapshot, known, fd if snapshot.content is None else None)
+        if plan.same_content(snapshot, known):
+            self.touch(found)
+            return None
+        return found
+
+    def _place(self, target: Target, waiting: Waiting, before: Fingerprint) -> str | None:
+        """The path in the repo; None when there cannot be one, and the file was set aside."""
+        try:
+            in_repo = repo_path(target.spec.prefix, waiting.path)
+        except Unpublishable as error:
+            self.set_aside(target, waiting.path, before, str(error))
+            return None
+        if other := self._clash(target, in_repo):
+            self.set_aside(target, waiting.path, before, f"{other} is published at the same path")
+            return None
+        return in_repo
+
+    def touch(self, found: Found) -> None:
+        """The Hub holds this content already: only to be written down."""
+        self.look_again_if_racy(found)
+        self._touched.setdefault(self._targets.index(found.target), []).append(found.recorded)
+
+    def look_again_if_racy(self, found: Found) -> None:
+        """A file stamped within a tick of its snapshot may have changed since without its times telling."""
+        if found.is_racy:
+            found.target.settler.note(Change(found.waiting.path, ChangeKind.FOUND, self._clock()))
+
+    def forget(self, lost: Lost) -> None:
+        """The Hub holds nothing of ours at this path any more."""
+        self._forget(lost.target, lost.waiting.path)
+
+    def set_aside(self, target: Target, path: str, fingerprint: Fingerprint | None, reason: str) -> None:
+        """Put a file that cannot be published in quarantine, and say so."""
+        log.error("path.quarantined", target=target.spec.name, path=printable(path), reason=reason)
+        self._ledger.set_aside(target.root, path, fingerprint, reason)
+        self.gave_up[os.path.join(target.path, path)] = reason  # noqa: PTH118  the name need not be UTF-8
+
+    def _forget(self, target: Target, path: str) -> None:
+        self._forgotten.setdefault(self._targets.index(target), []).append(path)
+
+    def _gone(self, target: Target, waiting: Waiting, known: Known | None) -> Lost | None:
+        if known is None or not scan.file_is_gone(target.path, waiting.path):
+            return None
+        if target.spec.on_delete == "keep":
+            self._forget(target, waiting.path)
+            return None
+        if known.generation != target.generation:
+            return None  # it was last seen in another directory that stood at the root's path
+        return Lost(target, waiting, known.repo_path)
+
+    def _is_busy(self, target: Target, waiting: Waiting, fd: int, looked: Fingerprint) -> bool:
+        """Whether somebody may still be writing; then the path was given back, or given up in a single pass."""
+        if may_read(waiting, scan.writers(fd), looked):
+            return False
+        now = self._clock()
+        overdue = target.settler.overdue(waiting, now)
+        if overdue and not waiting.named:
+            log.warning(
+                "path.busy", target=target.spec.name, path=printable(waiting.path), reason="open for writing",
+                duration_s=round(now - waiting.since, 1),
+            )  # fmt: skip
+        if overdue and self._single_pass:
+            self._give_up(target, waiting, "open for writing")
+        else:
+            target.settler.look_again(replace(waiting, named=waiting.named or overdue), now, looked)
+        return True
+
+    def _give_up(self, target: Target, waiting: Waiting, reason: str) -> None:
+        self.gave_up[os.path.join(target.path, waiting.path)] = reason  # noqa: PTH118  the name need not be UTF-8
+
+    def _say_unreadable(self, target: Target, waiting: Waiting, reason: str) -> None:
+        if not waiting.named:
+            log.warning("path.unreadable", target=target.spec.name, path=printable(waiting.path), reason=reason)
+        if self._single_pass:
+            self._give_up(target, waiting, reason)
+        else:
+            target.settler.put_back(replace(waiting, named=True), self._clock() + UNREADABLE_RETRY_S)
+
+    def _clash(self, target: Target, in_repo: str) -> str | None:
+        """The file of an earlier target that is published at the same path, if there is one."""
+        for other in self._targets:
+            if other is target:
+                return None
+            path = local_path(other.spec.prefix, in_repo)
+            if path is not None and other.spec.wanted.reaches(path) and scan.is_file(other.path, path):
+                return os.path.join(other.path, path)  # noqa: PTH118  as above
+        return None
