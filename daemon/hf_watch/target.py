@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -18,7 +17,7 @@ from hf_watch.plan import differences
 from hf_watch.settle import Settler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from hf_watch.filters import Filter
     from hf_watch.inbox import Hints
@@ -53,7 +52,9 @@ class TargetSpec:
 class Target:
     """The live state of one target. `watch` is None for a single pass, which only scans."""
 
-    def __init__(self, spec: TargetSpec, ledger: Ledger, root: Root, watch: Watch | None) -> None:
+    def __init__(
+        self, spec: TargetSpec, ledger: Ledger, root: Root, watch: Watch | None, clock: Callable[[], float]
+    ) -> None:
         self.spec = spec
         self.root = root
         self.settler = Settler(spec.quiet_s, spec.max_wait_s)
@@ -61,6 +62,7 @@ class Target:
         self.generation = 0
         self._ledger = ledger
         self._watch = watch
+        self._clock = clock
         self._identity: scan.RootIdentity | None = None
         self._said_lost = False
         self._scans = ScanQueue()
@@ -205,7 +207,7 @@ class Target:
         """Go on with the scan under way, or begin the next one, until the clock says `until`."""
         if self.is_lost or len(self.settler) >= MOST_WAITING:
             return
-        while time.monotonic() < until and len(self.settler) < MOST_WAITING:
+        while self._clock() < until and len(self.settler) < MOST_WAITING:
             if self._walk is None:
                 if not self._scans or now < self._next_walk:
                     return
@@ -224,7 +226,7 @@ class Target:
         self._walk = scan.walk(self.path, self._walk_top, self.spec.wanted)
 
     def _step(self, now: float) -> None:
-        began = time.monotonic()
+        began = self._clock()
         found = next(self._walk, None) if self._walk is not None else None
         if found is None:
             self._end_walk(now)
@@ -232,7 +234,7 @@ class Target:
             self._name_unreadable(found)
         else:
             self._compare(found, now)
-        self._walk_s += time.monotonic() - began
+        self._walk_s += self._clock() - began
 
     def _end_walk(self, now: float) -> None:
         self._walk = None
@@ -240,7 +242,7 @@ class Target:
             self._lose("it went while it was scanned", now)
             return
         self._miss_directories(now)
-        finished = time.monotonic()
+        finished = self._clock()
         if not self._walk_top:
             log.info("target.scanned", target=self.spec.name, duration_s=round(self._walk_s, 3))
             self._next_rescan = max(self._next_rescan, finished + RESCAN_SHARE * self._walk_s)

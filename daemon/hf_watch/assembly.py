@@ -1,0 +1,94 @@
+"""The parts of one destination, put together: targets, ledger, Hub, pace → its worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hf_watch.gather import Gatherer
+from hf_watch.opening import Opener
+from hf_watch.publish import Parcel, Publisher
+from hf_watch.snapshots import Snapshots
+from hf_watch.target import Target, TargetSpec
+from hf_watch.worker import Worker, WorkerSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hf_watch.budget import Budget
+    from hf_watch.inbox import Inbox
+    from hf_watch.ledger import Ledger
+    from hf_watch.model import Destination
+    from hf_watch.plan import Limits
+    from hf_watch.ports import Hub, Sink, Watch
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationSpec:
+    """What is to be published to one destination, and within which bounds."""
+
+    destination: Destination
+    targets: Sequence[TargetSpec]
+    limits: Limits
+    inline_bytes: int  # a larger file is handed over by its path
+    stage_bytes: int  # read into memory at a time
+    create_repo: bool
+    private: bool
+    verify: bool
+    single_pass: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the parts stand on; tests bring their own."""
+
+    hub: Hub
+    ledger: Ledger  # open
+    budget: Budget
+    inbox: Inbox
+    watch_of: Callable[[TargetSpec, Sink], Watch | None]
+    message: Callable[[Parcel], str]
+    clock: Callable[[], float]
+    unit_random: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """A worker, and where it says what a single pass could not publish, by local path."""
+
+    worker: Worker
+    gave_up: dict[str, str]
+
+
+def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
+    """Wire one destination's parts together; nothing runs yet."""
+    targets = [_target(each, spec.destination, around, index) for index, each in enumerate(spec.targets)]
+    snapshots = Snapshots(
+        around.ledger, targets, inline_bytes=spec.inline_bytes, clock=around.clock, single_pass=spec.single_pass
+    )
+    publisher = Publisher(around.hub, around.ledger, snapshots, message=around.message, clock=around.clock)
+    name = str(spec.destination)
+    worker = Worker(
+        spec=WorkerSpec(name, spec.limits.max_files, spec.single_pass),
+        targets=targets,
+        inbox=around.inbox,
+        hub=around.hub,
+        opener=Opener(
+            name=name, hub=around.hub, ledger=around.ledger, publisher=publisher, targets=targets,
+            create_repo=spec.create_repo, private=spec.private, verify=spec.verify, clock=around.clock,
+        ),
+        gatherer=Gatherer(
+            targets=targets, snapshots=snapshots, publisher=publisher, budget=around.budget, limits=spec.limits,
+            stage_bytes=spec.stage_bytes, clock=around.clock,
+        ),
+        publisher=publisher,
+        budget=around.budget,
+        clock=around.clock,
+        unit_random=around.unit_random,
+    )  # fmt: skip
+    return Assembled(worker, snapshots.gave_up)
+
+
+def _target(spec: TargetSpec, destination: Destination, around: Surroundings, index: int) -> Target:
+    root = around.ledger.root(destination, spec.source, spec.prefix)
+    return Target(spec, around.ledger, root, around.watch_of(spec, around.inbox.sink(index)), around.clock)

@@ -1,0 +1,107 @@
+"""A whole destination in one process on a clock of its own: real files, the real ledger, a Hub of the test's choice."""
+
+from __future__ import annotations
+
+import random
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hf_watch.assembly import Assembled, DestinationSpec, Surroundings, assemble
+from hf_watch.budget import Budget
+from hf_watch.filters import Filter
+from hf_watch.inbox import Hints, Inbox
+from hf_watch.ledger import Ledger
+from hf_watch.model import Destination
+from hf_watch.pace import Throttle, full_bucket
+from hf_watch.plan import Limits, summary
+from hf_watch.target import TargetSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from hf_watch.ports import Hub
+    from hf_watch.publish import Parcel
+
+DESTINATION = Destination("http://hub.example", "dataset", "acme/drop", "main")
+
+
+@dataclass
+class Clock:
+    """Monotonic seconds that pass only when somebody waits."""
+
+    now: float = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class FastInbox(Inbox):
+    """An inbox in which waiting takes no time: the clock is put forward instead."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def take(self, timeout_s: float | None) -> dict[int, Hints]:
+        hints = super().take(0.0)
+        if not hints:
+            self._clock.now += timeout_s or 0.0
+        return hints
+
+
+def target_spec(source: Path, **changes: object) -> TargetSpec:
+    """A target with a test's usual settings."""
+    values: dict[str, object] = {
+        "name": "drop", "source": str(source), "prefix": "incoming", "wanted": Filter(), "quiet_s": 0.0,
+        "max_wait_s": 60.0, "publish_open": False, "rescan_s": 300.0, "poll_s": 30.0, "on_delete": "keep",
+    }  # fmt: skip
+    return TargetSpec(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def message(parcel: Parcel) -> str:
+    return summary(each.operation for each in parcel.ready)
+
+
+@dataclass
+class Engine:
+    """Passes over the given targets; the ledger's file outlives each of them."""
+
+    state_dir: Path
+    targets: list[TargetSpec]
+    hub: Hub
+    limits: Limits = field(default_factory=lambda: Limits(1_000, 64 << 20))
+    inline_bytes: int = 1 << 20
+    verify: bool = False
+    create_repo: bool = False
+    ledger_type: type[Ledger] = Ledger
+    per_hour: float = 0.0
+    burst: float = 25.0
+    seed: int = 0
+    clock: Clock = field(default_factory=Clock)
+
+    @contextmanager
+    def assembled(self, *, single_pass: bool = True) -> Iterator[Assembled]:
+        """The parts of a pass, on an open ledger."""
+        budget = Budget(full_bucket(self.per_hour, self.burst, self.clock() - 3600.0), Throttle(0.0), self.clock)
+        spec = DestinationSpec(
+            destination=DESTINATION, targets=self.targets, limits=self.limits, inline_bytes=self.inline_bytes,
+            stage_bytes=4 << 20, create_repo=self.create_repo, private=True, verify=self.verify,
+            single_pass=single_pass,
+        )  # fmt: skip
+        with self.ledger_type(self.state_dir / "ledger.sqlite3") as ledger:
+            yield assemble(
+                spec,
+                Surroundings(
+                    hub=self.hub, ledger=ledger, budget=budget, inbox=FastInbox(self.clock),
+                    watch_of=lambda _spec, _sink: None, message=message, clock=self.clock,
+                    unit_random=random.Random(self.seed).random,  # noqa: S311  jitter
+                ),
+            )  # fmt: skip
+
+    def sync(self) -> Assembled:
+        """One full pass."""
+        with self.assembled() as assembled:
+            assembled.worker.run()
+        return assembled

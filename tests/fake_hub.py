@@ -1,0 +1,169 @@
+"""A Hub in memory: the port's other adapter. It keeps real state, and fails as its script says."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hf_watch.errors import AmbiguousError, MissingEntryError, MissingRepoError, MovedError, RejectedError
+from hf_watch.model import Delete, Digest, Outcome, Receipt, RemoteFile, Staged
+from hf_watch.scan import digest_of
+
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Callable, Iterator, Sequence
+
+    from hf_watch.errors import HubError
+    from hf_watch.model import Batch, Operation, Upload
+
+LARGEST_REGULAR_BYTES = 10 << 20
+
+
+@dataclass(frozen=True)
+class FakeCommit:
+    """One commit as the fake keeps it."""
+
+    id: str
+    batch_id: str
+    message: str
+    added: dict[str, bytes]
+    deleted: tuple[str, ...]
+
+
+@dataclass
+class FakeRepo:
+    """A branch: what it holds, and how it came about."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    commits: list[FakeCommit] = field(default_factory=list)
+
+    @property
+    def head(self) -> str:
+        return self.commits[-1].id if self.commits else "0" * 40
+
+    def apply(self, batch_id: str, message: str, added: dict[str, bytes], deleted: Sequence[str]) -> FakeCommit:
+        for path in deleted:
+            if path not in self.files:
+                raise MissingEntryError(f"404: {path} does not exist")
+        self.files.update(added)
+        for path in deleted:
+            del self.files[path]
+        seed = f"{self.head} {batch_id} {len(self.commits)}"
+        commit = FakeCommit(
+            hashlib.sha1(seed.encode(), usedforsecurity=False).hexdigest(), batch_id, message, added, tuple(deleted)
+        )
+        self.commits.append(commit)
+        return commit
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What one call does instead of working: `error` is raised, after the effect if the answer is to be lost."""
+
+    error: HubError
+    after_effect: bool = False
+
+
+class FakeHub:
+    """ports.Hub. `script[verb]` holds the faults of the next calls of that verb; None lets one through."""
+
+    def __init__(self, repo: FakeRepo | None = None, bad: Callable[[str], bool] = lambda _: False) -> None:
+        self.repo = FakeRepo() if repo is None else repo
+        self.exists = True
+        self.script: dict[str, deque[Fault | None]] = {}
+        self.calls: list[str] = []
+        self.ignored: set[str] = set()
+        self.late: list[Batch] = []  # commits whose request is still under way somewhere
+        self._bad = bad
+
+    def head(self) -> str:
+        self._called("head")
+        return self.repo.head
+
+    def check_write(self) -> None:
+        self._called("check_write")
+
+    def create(self, *, private: bool) -> None:  # noqa: ARG002  the fake has no visibility
+        self.exists = True
+        self._called("create")
+
+    def refresh_token(self) -> None:
+        self.calls.append("refresh_token")
+
+    def stage(self, uploads: Sequence[Upload]) -> list[Staged]:
+        self._called("stage")
+        return [self._staged(upload) for upload in uploads]
+
+    def commit(self, batch: Batch, parent: str | None = None) -> Receipt:
+        fault = self._called("commit")
+        if parent is not None and parent != self.repo.head:
+            raise MovedError("412: a commit has happened since")
+        for operation in batch.operations:
+            if self._bad(operation.repo_path):
+                raise RejectedError("400: one of these is bad")
+        commit = self.repo.apply(batch.id, batch.message, *_effect(batch.operations))
+        if fault is not None:
+            raise fault.error
+        return Receipt(commit.id, commit.id, f"fake://{commit.id}")
+
+    def find(self, batch_id: str) -> str | None:
+        self._called("find")
+        return next((commit.id for commit in self.repo.commits if commit.batch_id == batch_id), None)
+
+    def paths_info(self, repo_paths: Sequence[str]) -> list[RemoteFile]:
+        self._called("paths_info")
+        return [_remote(path, self.repo.files[path]) for path in repo_paths if path in self.repo.files]
+
+    def tree(self, prefix: str) -> Iterator[RemoteFile]:
+        self._called("tree")
+        for path, content in sorted(self.repo.files.items()):
+            if not prefix or path.startswith(prefix + "/"):
+                yield _remote(path, content)
+
+    def _called(self, verb: str) -> Fault | None:
+        """Note the call; raise what comes before its effect; return what comes after it."""
+        self.calls.append(verb)
+        faults = self.script.get(verb)
+        fault = faults.popleft() if faults else None
+        if fault is not None and not fault.after_effect:
+            raise fault.error
+        if not self.exists and verb != "create":
+            raise MissingRepoError("404: Repository Not Found")
+        return fault
+
+    def _staged(self, upload: Upload) -> Staged:
+        content = upload.snapshot.content
+        if content is None:
+            content = Path(upload.readable_path).read_bytes()
+        is_regular = len(content) <= LARGEST_REGULAR_BYTES
+        outcome = Outcome.COMMITTED
+        if upload.repo_path in self.ignored:
+            outcome = Outcome.IGNORED
+        elif self.repo.files.get(upload.repo_path) == content:
+            outcome = Outcome.UNCHANGED
+        return Staged(upload.repo_path, len(content), len(content) if is_regular else 0, outcome, content)
+
+
+def lost_answer(text: str = "504: Gateway Time-out") -> Fault:
+    """The commit lands, its answer does not."""
+    return Fault(AmbiguousError(text), after_effect=True)
+
+
+def _effect(operations: Sequence[Operation]) -> tuple[dict[str, bytes], list[str]]:
+    added = {each.repo_path: _content(each) for each in operations if isinstance(each, Staged)}
+    return added, [each.repo_path for each in operations if isinstance(each, Delete)]
+
+
+def _content(staged: Staged) -> bytes:
+    if not isinstance(staged.ticket, bytes):
+        raise TypeError(f"{staged.repo_path}: staged by another adapter")
+    return staged.ticket
+
+
+def _remote(path: str, content: bytes) -> RemoteFile:
+    digest: Digest = digest_of(content)
+    if len(content) > LARGEST_REGULAR_BYTES:
+        return RemoteFile(path, len(content), digest.sha256, None)
+    return RemoteFile(path, len(content), None, digest.git_sha1)
