@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pathspec import GitIgnoreSpec
 from pathspec.patterns.gitignore.base import GitIgnorePatternError
@@ -42,6 +42,14 @@ PARTIAL_NAMES = (  # what browsers, editors, file managers and transfer tools le
 PRIVATE_DIRECTORIES = (".git", ".cache")  # the Hub refuses paths with these segments
 
 
+class Wanted(Protocol):
+    """What a walk asks."""
+
+    def enters(self, directory: str) -> bool: ...
+
+    def takes(self, path: str) -> bool: ...
+
+
 class Filter:
     """The filter of one target. `include` and `exclude` are lines of gitignore syntax; ConfigError if one is not."""
 
@@ -49,6 +57,7 @@ class Filter:
         self._never = re.compile("|".join(fnmatch.translate(name) for name in (*PARTIAL_NAMES, *PRIVATE_DIRECTORIES)))
         self._include = _spec("include", include)
         self._exclude = _spec("exclude", exclude)
+        self._exclude_lines = tuple(exclude)
         self._hidden = hidden
 
     def enters(self, directory: str) -> bool:
@@ -69,6 +78,19 @@ class Filter:
                 return False
             directory = parent(directory)
         return self.takes(path)
+
+    def why_not(self, path: str, *, is_directory: bool) -> str:
+        """The rule that keeps a file, or a directory with all that is in it, from being published; for people."""
+        name = path.rpartition("/")[2]
+        if self._never.match(name):
+            return "on the built-in list of partial and temporary files"
+        if not self._hidden and name.startswith("."):
+            return "hidden, and hidden = false"
+        if self._exclude is not None:
+            result = self._exclude.check_file(path + "/" if is_directory else path)
+            if result.include and result.index is not None:
+                return f"excluded by {self._exclude_lines[result.index]!r}"
+        return "not among include"
 
     def _named_well(self, path: str) -> bool:
         name = path.rpartition("/")[2]

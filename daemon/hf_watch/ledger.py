@@ -174,6 +174,24 @@ class Ledger:
             ).fetchone()
         return int(generation)
 
+    def known_root(self, destination: Destination, source: str, prefix: str) -> Root | None:
+        """The row of a root if there is one; for those who only read."""
+        row = self._connection.execute(
+            "SELECT root.id, destination.id FROM root JOIN destination ON destination.id = destination_id WHERE"
+            " (endpoint, repo_type, repo_id, revision, source, prefix) = (?, ?, ?, ?, ?, ?)",
+            (destination.endpoint, destination.repo_type, destination.repo_id, destination.revision,
+             os.fsencode(source), prefix),
+        ).fetchone()  # fmt: skip
+        return Root(*row) if row is not None else None
+
+    def known_generation(self, root: Root, device: int, inode: int) -> int | None:
+        """The number of this incarnation of the root, if it was ever seen."""
+        row = self._connection.execute(
+            "SELECT generation FROM incarnation WHERE (root_id, device, inode) = (?, ?, ?)",
+            (root.id, _signed(device), _signed(inode)),
+        ).fetchone()
+        return int(row[0]) if row is not None else None
+
     def head(self, root: Root) -> str | None:
         """The branch's head as it was last seen or made."""
         (head,) = self._connection.execute(
@@ -337,13 +355,14 @@ class Ledger:
                 (root.id, *_split(path), *columns, reason, time.time()),
             )
 
-    def is_set_aside(self, root: Root, path: str, fingerprint: Fingerprint) -> bool:
-        """Whether the file with this fingerprint is in quarantine; a changed one is not."""
+    def reason_set_aside(self, root: Root, path: str, fingerprint: Fingerprint) -> str | None:
+        """Why the file with this fingerprint is in quarantine; None when it is not: a changed one never is."""
         row = self._connection.execute(
-            "SELECT inode, size_bytes, mtime_ns, ctime_ns FROM quarantine WHERE (root_id, dir, name) = (?, ?, ?)",
+            "SELECT reason, inode, size_bytes, mtime_ns, ctime_ns FROM quarantine"
+            " WHERE (root_id, dir, name) = (?, ?, ?)",
             (root.id, *_split(path)),
         ).fetchone()
-        return row is not None and _fingerprint(*row) == fingerprint
+        return str(row[0]) if row is not None and _fingerprint(*row[1:]) == fingerprint else None
 
     def quarantined(self, root: Root) -> Iterator[SetAside]:
         """Everything in quarantine below a root."""

@@ -25,7 +25,7 @@ from hf_watch.paths import join, parent, printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hf_watch.filters import Filter
+    from hf_watch.filters import Wanted
 
 BLOCK_BYTES = 1 << 20
 LARGEST_BLOB_BYTES = 10 << 20  # the Hub keeps larger files as LFS, which needs no git hash
@@ -35,11 +35,15 @@ GONE_ERRNOS = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The published files of one directory, by name, and the names of the directories below it that are entered."""
+    """The published files of one directory, by name, and the names of the directories below it that are entered.
+
+    `others` are the names that are neither file nor directory: links, which are not followed, and special files.
+    """
 
     directory: str
     files: dict[str, Fingerprint]
     directories: tuple[str, ...]
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ def is_empty(root: str) -> bool:
         raise SourceError(f"{printable(root)}: {error.strerror}") from error
 
 
-def walk(root: str, start: str, wanted: Filter) -> Iterator[Listing | Unreadable]:
+def walk(root: str, start: str, wanted: Wanted) -> Iterator[Listing | Unreadable]:
     """The directory `start` and all below it, each once, in no particular order. A missing directory yields nothing."""
     pending = [start]
     while pending:
@@ -91,9 +95,10 @@ def walk(root: str, start: str, wanted: Filter) -> Iterator[Listing | Unreadable
         yield listing
 
 
-def _listing(root: str, directory: str, wanted: Filter) -> Listing:
+def _listing(root: str, directory: str, wanted: Wanted) -> Listing:
     files: dict[str, Fingerprint] = {}
     directories: list[str] = []
+    others: list[str] = []
     fd = os.open(os.path.join(root, directory), OPEN_FLAGS | os.O_DIRECTORY) if directory else os.open(root, OPEN_FLAGS)
     try:
         with os.scandir(fd) as entries:
@@ -102,11 +107,13 @@ def _listing(root: str, directory: str, wanted: Filter) -> Listing:
                 if entry.is_dir(follow_symlinks=False):
                     if wanted.enters(path):
                         directories.append(entry.name)
-                elif entry.is_file(follow_symlinks=False) and wanted.takes(path):
+                elif not entry.is_file(follow_symlinks=False):
+                    others.append(entry.name)
+                elif wanted.takes(path):
                     _add(files, entry)
     finally:
         os.close(fd)
-    return Listing(directory, files, tuple(directories))
+    return Listing(directory, files, tuple(directories), tuple(others))
 
 
 def _add(files: dict[str, Fingerprint], entry: os.DirEntry[str]) -> None:
@@ -230,6 +237,14 @@ def read(fd: int, path: str, before: Fingerprint, inline_bytes: int, *, open_all
     if fingerprint(fd) != before:
         raise NotSettledError(f"{printable(path)}: it changed while it was read")
     return Snapshot(path, before, digest, content, time.time_ns())
+
+
+def digest(fd: int) -> Digest:
+    """The hashes of an open file as it is now; SourceError when it cannot be read."""
+    try:
+        return _hashed(fd, os.fstat(fd).st_size, LARGEST_BLOB_BYTES)[1]
+    except OSError as error:
+        raise SourceError(error.strerror or str(error)) from error
 
 
 def _hashed(fd: int, size_bytes: int, inline_bytes: int) -> tuple[bytes | None, Digest]:

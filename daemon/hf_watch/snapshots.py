@@ -131,7 +131,7 @@ class Snapshots:
 
     def _read(self, target: Target, waiting: Waiting, known: Known | None, fd: int) -> Found | None:
         before = scan.fingerprint(fd)
-        if plan.unchanged(before, known) or self._ledger.is_set_aside(target.root, waiting.path, before):
+        if plan.unchanged(before, known) or self._is_set_aside(target, waiting, before):
             return None
         in_repo = self._place(target, waiting, before)
         open_allowed = target.spec.publish_open and target.settler.overdue(waiting, self._clock())
@@ -143,6 +143,9 @@ class Snapshots:
             self.touch(found)
             return None
         return found
+
+    def _is_set_aside(self, target: Target, waiting: Waiting, before: Fingerprint) -> bool:
+        return self._ledger.reason_set_aside(target.root, waiting.path, before) is not None
 
     def _place(self, target: Target, waiting: Waiting, before: Fingerprint) -> str | None:
         """The path in the repo; None when there cannot be one, and the file was set aside."""

@@ -1,0 +1,202 @@
+"""What a pass would do: upload, delete, skip, and why. Changes nothing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hf_watch import plan, scan
+from hf_watch.errors import SourceError
+from hf_watch.mapping import Unpublishable, repo_path
+from hf_watch.model import Writers
+from hf_watch.paths import join
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hf_watch.ledger import Ledger, Root
+    from hf_watch.model import Fingerprint, Known, RemoteFile
+    from hf_watch.plan import Limits
+    from hf_watch.ports import Hub
+    from hf_watch.target import TargetSpec
+
+ASKED_AT_A_TIME = 500  # paths the Hub tells about in one call
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One file and what would become of it."""
+
+    path: str
+    repo_path: str
+    size_bytes: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Preview:
+    """What a pass would do for one target."""
+
+    target: str
+    source: str
+    uploads: list[Item] = field(default_factory=list)
+    deletes: list[Item] = field(default_factory=list)
+    skips: list[Item] = field(default_factory=list)
+    unchanged: int = 0
+    problem: str | None = None  # why nothing can be said
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What the uploads of some targets come to; the time is what pace and rate make of it, the Hub's own is on top."""
+
+    files: int
+    size_bytes: int
+    commits: int
+    at_least_s: float
+
+
+class _Noting:
+    """A filter that writes down what it turns away."""
+
+    def __init__(self, spec: TargetSpec, preview: Preview) -> None:
+        self._wanted = spec.wanted
+        self._preview = preview
+
+    def enters(self, directory: str) -> bool:
+        return self._wanted.enters(directory) or self._skip(directory, is_directory=True)
+
+    def takes(self, path: str) -> bool:
+        return self._wanted.takes(path) or self._skip(path, is_directory=False)
+
+    def _skip(self, path: str, *, is_directory: bool) -> bool:
+        shown = path + "/" if is_directory else path
+        self._preview.skips.append(Item(shown, "", 0, self._wanted.why_not(path, is_directory=is_directory)))
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Previewer:
+    """Compares one target's disk with the ledger and, where there is a `hub`, with what the repo holds."""
+
+    spec: TargetSpec
+    ledger: Ledger
+    root: Root | None  # None: the ledger has never heard of it
+    hub: Hub | None
+
+    def preview(self) -> Preview:
+        """Raises HubError when the Hub is asked and does not answer."""
+        preview = Preview(self.spec.name, self.spec.source)
+        identity = scan.identity(self.spec.source)
+        if identity is None:
+            preview.problem = "there is no directory at this path"
+            return preview
+        for found in scan.walk(self.spec.source, "", _Noting(self.spec, preview)):
+            if isinstance(found, scan.Unreadable):
+                preview.skips.append(Item(found.directory + "/", "", 0, f"unreadable: {found.reason}"))
+            else:
+                self._compare(found, preview)
+        self._leave_out_what_the_repo_holds(preview)
+        self._find_deletes(preview, identity)
+        return preview
+
+    def _compare(self, listing: scan.Listing, preview: Preview) -> None:
+        known = self._known(listing.directory)
+        changed = plan.differences(listing.files, known).changed
+        preview.unchanged += len(listing.files) - len(changed)
+        for name in changed:
+            self._classify(join(listing.directory, name), listing.files[name], known.get(name), preview)
+        for name in listing.others:
+            preview.skips.append(Item(join(listing.directory, name), "", 0, "a link or a special file"))
+
+    def _known(self, directory: str) -> dict[str, Known]:
+        return self.ledger.directory(self.root, directory) if self.root is not None else {}
+
+    def _classify(self, path: str, looked: Fingerprint, known: Known | None, preview: Preview) -> None:
+        try:
+            in_repo = repo_path(self.spec.prefix, path)
+        except Unpublishable as error:
+            preview.skips.append(Item(path, "", looked.size_bytes, str(error)))
+            return
+        if self.root is not None and (reason := self.ledger.reason_set_aside(self.root, path, looked)) is not None:
+            preview.skips.append(Item(path, in_repo, looked.size_bytes, f"set aside: {reason}"))
+            return
+        self._classify_content(Item(path, in_repo, looked.size_bytes, ""), known, preview)
+
+    def _classify_content(self, item: Item, known: Known | None, preview: Preview) -> None:
+        try:
+            reason = self._why_upload(item.path, known)
+        except SourceError as error:
+            preview.skips.append(Item(item.path, item.repo_path, item.size_bytes, str(error)))
+            return
+        if reason is None:
+            preview.unchanged += 1
+        else:
+            preview.uploads.append(Item(item.path, item.repo_path, item.size_bytes, reason))
+
+    def _why_upload(self, path: str, known: Known | None) -> str | None:
+        with scan.opened(self.spec.source, path) as fd:
+            if fd is None:
+                return None
+            if scan.writers(fd) is Writers.SOME and not self.spec.publish_open:
+                return "open for writing: when it is closed"
+            if known is None:
+                return "new"
+            if known.digest is None:
+                return "in doubt: a commit of it was never answered"
+            same = scan.digest(fd).sha256 == known.digest.sha256
+            return None if same else "changed"
+
+    def _leave_out_what_the_repo_holds(self, preview: Preview) -> None:
+        """As a pass does: content that is there already is not uploaded again."""
+        if self.hub is None:
+            return
+        kept: list[Item] = []
+        for start in range(0, len(preview.uploads), ASKED_AT_A_TIME):
+            items = preview.uploads[start : start + ASKED_AT_A_TIME]
+            held = {file.repo_path: file for file in self.hub.paths_info([item.repo_path for item in items])}
+            for item in items:
+                remote = held.get(item.repo_path)
+                if remote is None or remote.size_bytes != item.size_bytes or not self._is_the_same(item, remote):
+                    kept.append(item)
+        preview.unchanged += len(preview.uploads) - len(kept)
+        preview.uploads = kept
+
+    def _is_the_same(self, item: Item, remote: RemoteFile) -> bool:
+        with scan.opened(self.spec.source, item.path) as fd:
+            return fd is not None and remote.holds(scan.digest(fd))
+
+    def _find_deletes(self, preview: Preview, identity: scan.RootIdentity) -> None:
+        if self.root is None or self.spec.on_delete != "mirror" or scan.is_empty(self.spec.source):
+            return
+        generation = self.ledger.known_generation(self.root, identity.device, identity.inode)
+        for directory in self.ledger.directories(self.root, ""):
+            for name, known in self._known(directory).items():
+                path = join(directory, name)
+                if known.generation == generation and self.spec.wanted.reaches(path) and self._is_gone(path):
+                    preview.deletes.append(Item(path, known.repo_path, 0, "gone from the disk"))
+
+    def _is_gone(self, path: str) -> bool:
+        return scan.file_is_gone(self.spec.source, path)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What bounds a pass in time."""
+
+    per_hour: float  # commits; 0 for no bound
+    burst: float
+    bytes_per_s: float  # 0 for no bound
+
+
+def estimate(previews: Sequence[Preview], limits: Limits, pace: Pace) -> Estimate:
+    """What the uploads and deletes of targets that share commits come to."""
+    uploads = [item for preview in previews for item in preview.uploads]
+    files = len(uploads) + sum(len(preview.deletes) for preview in previews)
+    inside = sum(item.size_bytes for item in uploads if item.size_bytes <= scan.LARGEST_BLOB_BYTES)
+    size_bytes = sum(item.size_bytes for item in uploads)
+    commits = max(math.ceil(files / limits.max_files), math.ceil(inside / limits.max_bytes))
+    paced_s = max(0.0, commits - pace.burst) * 3600.0 / pace.per_hour if pace.per_hour else 0.0
+    sent_s = size_bytes / pace.bytes_per_s if pace.bytes_per_s else 0.0
+    return Estimate(len(uploads), size_bytes, commits, max(paced_s, sent_s))
