@@ -1,0 +1,145 @@
+"""What can be told before the first file is published: a line each, with what to do about it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hf_watch import scan
+from hf_watch.errors import HubError, MissingRepoError
+from hf_watch.filters import Filter
+from hf_watch.paths import printable
+from hf_watch.watch.filesystems import mount_of, mounts_below, read_mounts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from hf_watch.model import Destination
+    from hf_watch.ports import Hub
+    from hf_watch.target import TargetSpec
+
+INOTIFY = Path("/proc/sys/fs/inotify")
+WANTED_QUEUE = 262_144  # a burst of that many changes is seen without a gap; below it a gap costs one scan
+FREE_BYTES = 200 << 20  # the ledger's room; below it a commit may find no place for its intent
+COUNTED_DIRECTORIES = 200_000  # counting stops there: above it the limit is what has to be looked at
+
+
+class Level(Enum):
+    """How a check came out; only FAIL makes the command fail."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line: what was looked at, how it is, and what to do unless it is well."""
+
+    name: str
+    level: Level
+    text: str
+    remedy: str = ""
+
+
+def source(spec: TargetSpec) -> Iterator[Check]:
+    """The watched directory: there, readable, and how its changes are noticed."""
+    name = f"source {spec.name}"
+    path = os.path.realpath(spec.source)
+    if scan.identity(path) is None:
+        yield Check(
+            name, Level.FAIL, f"{printable(spec.source)}: no such directory", "create or mount it; `run` waits for it"
+        )
+        return
+    if not os.access(path, os.R_OK | os.X_OK):
+        yield Check(name, Level.FAIL, f"{printable(path)}: may not be read", "give this user r-x on it")
+        return
+    yield Check(name, Level.OK, f"{printable(path)}: readable")
+    yield from _file_systems(name, path, spec)
+
+
+def _file_systems(name: str, path: str, spec: TargetSpec) -> Iterator[Check]:
+    mounts = read_mounts()
+    here = mount_of(path, mounts)
+    blind = {below: mount for below, mount in mounts_below(path, mounts).items() if mount.blind}
+    if here is not None and here.blind:
+        blind[""] = here
+    for below, mount in blind.items():
+        text = f"{printable(os.path.join(path, below))}: {mount.kind} does not report the changes of other machines"  # noqa: PTH118  the name need not be UTF-8
+        yield Check(name, Level.WARN, text, f"nothing: it is scanned every {spec.poll_s:g} s (poll_s)")
+    if not blind:
+        yield Check(name, Level.OK, f"{here.kind if here else 'unknown file system'}: changes are seen as they happen")
+
+
+def watch_limits(specs: Iterable[TargetSpec]) -> Iterator[Check]:
+    """Whether the kernel's limits let every directory be watched."""
+    allowed = _limit("max_user_watches")
+    if allowed is None:
+        yield Check("inotify", Level.WARN, "this system has no inotify", "nothing: directories are scanned instead")
+        return
+    needed = sum(_directories(spec) for spec in specs)
+    text = f"{needed} directories to watch, {allowed} allowed"
+    if 2 * needed > allowed:
+        level = Level.FAIL if needed > allowed else Level.WARN
+        yield Check("inotify watches", level, text, f"sysctl fs.inotify.max_user_watches={max(2 * needed, 65_536)}")
+    else:
+        yield Check("inotify watches", Level.OK, text)
+    queue = _limit("max_queued_events") or 0
+    remedy = (
+        "" if queue >= WANTED_QUEUE else f"for storms of changes: sysctl fs.inotify.max_queued_events={WANTED_QUEUE}"
+    )
+    yield Check("inotify queue", Level.OK, f"{queue} events", remedy)
+
+
+def _limit(name: str) -> int | None:
+    try:
+        return int((INOTIFY / name).read_text())
+    except OSError:
+        return None
+
+
+def _directories(spec: TargetSpec) -> int:
+    count = 0
+    for _ in scan.walk(spec.source, "", Filter(hidden=True)):
+        count += 1
+        if count >= COUNTED_DIRECTORIES:
+            break
+    return count
+
+
+def state_directory(path: Path) -> Check:
+    """Whether the ledger can be written."""
+    existing = next((place for place in (path, *path.parents) if place.exists()), Path("/"))
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return Check("state", Level.FAIL, f"{path}: cannot be written", "give this user the directory, or --state-dir")
+    free = shutil.disk_usage(existing).free
+    if free < FREE_BYTES:
+        return Check("state", Level.WARN, f"{path}: only {free >> 20} MB free", "make room: nothing is lost meanwhile")
+    return Check("state", Level.OK, f"{path}: writable, {free >> 20} MB free")
+
+
+def cache_directory(path: Path) -> Check:
+    """Whether large files can be sent: their transfer keeps a cache below HF_HOME."""
+    existing = next((place for place in (path, *path.parents) if place.exists()), Path("/"))
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return Check("cache", Level.FAIL, f"{path}: cannot be written; large files would fail", "set HF_HOME elsewhere")
+    return Check("cache", Level.OK, f"{path}: writable")
+
+
+def destination(place: Destination, hub: Hub, *, create_repo: bool) -> Check:
+    """Whether the token may commit there."""
+    name = f"destination {place}"
+    try:
+        hub.check_write()
+        hub.head()
+    except MissingRepoError as error:
+        if create_repo:
+            return Check(name, Level.OK, "does not exist yet; it will be created")
+        return Check(name, Level.FAIL, str(error), "create it, correct dest, or set create_repo = true")
+    except HubError as error:
+        return Check(name, Level.FAIL, str(error), "a fine-grained token with write access to this repo: HF_TOKEN")
+    return Check(name, Level.OK, "the token may write")
