@@ -1,0 +1,153 @@
+"""One watched root, as ports.Watch promises it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from watchdog.events import FileSystemEventHandler
+from watchdog.observers.api import BaseObserver
+
+from hf_watch.errors import SourceError
+from hf_watch.model import Gap
+from hf_watch.paths import printable
+from hf_watch.watch import filesystems, reasons
+from hf_watch.watch.cover import Cover
+from hf_watch.watch.emitter import InotifyEmitter
+from hf_watch.watch.kernel import open_inotify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hf_watch.ports import Sink
+    from hf_watch.watch.filesystems import Mount
+    from hf_watch.watch.kernel import Kernel
+
+ObserverName = Literal["auto", "inotify", "polling"]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a watch has at the moment. `rounds`: how often its thread woke up."""
+
+    watched: int
+    overflows: int
+    rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    cover: Cover
+    emitter: InotifyEmitter
+
+
+def everything(_directory: str) -> bool:
+    """Enter every directory."""
+    return True
+
+
+class RootWatch:
+    """Watches `root` and puts hints into `sink`: a ports.Watch.
+
+    `observer`: "inotify" trusts the kernel everywhere; "polling" asks it nothing, the caller scans; "auto" polls what
+    lies on file systems that others can change, the root or mounts below it. `enters` says of a relative directory
+    whether anything in it matters; what it refuses gets no watch and gives no hint of what is inside.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        sink: Sink,
+        *,
+        observer: ObserverName = "auto",
+        enters: Callable[[str], bool] = everything,
+        open_kernel: Callable[[], Kernel] = open_inotify,
+        read_mounts: Callable[[], tuple[Mount, ...]] = filesystems.read_mounts,
+    ) -> None:
+        self._root = root
+        self._sink = sink
+        self._observer = observer
+        self._enters = enters
+        self._open_kernel = open_kernel
+        self._read_mounts = read_mounts
+        self._opened = ExitStack()
+        self._running: _Running | None = None
+        self._is_polled = False
+
+    def start(self) -> None:
+        """Watch; see ports.Watch. Where no queue is to be had the whole root is polled, and a Gap says why."""
+        self.stop()
+        root = os.path.realpath(self._root)  # a link itself never changes when what it leads to does
+        mounts = self._read_mounts()
+        if self._is_to_be_polled(root, mounts):
+            self._poll(root)
+            return
+        try:
+            kernel = self._open_kernel()
+        except OSError as error:
+            self._do_without(root, error)
+            return
+        self._run(root, kernel, filesystems.mounts_below(root, mounts))
+
+    def stop(self) -> None:
+        """End it; see ports.Watch. Nothing happens where nothing runs."""
+        self._opened.close()
+        self._running = None
+        self._is_polled = False
+
+    def is_alive(self) -> bool:
+        """See ports.Watch; a root that is only polled has no thread that could die."""
+        if self._running is None:
+            return self._is_polled
+        return self._running.emitter.is_alive() and not self._running.emitter.has_ended
+
+    def polled(self) -> Sequence[str]:
+        """See ports.Watch."""
+        if self._running is None:
+            return ("",) if self._is_polled else ()
+        return self._running.cover.polled
+
+    def figures(self) -> Figures:
+        """For people and for tests; all zero where nothing runs."""
+        if self._running is None:
+            return Figures(0, 0, 0)
+        cover, emitter = self._running.cover, self._running.emitter
+        return Figures(len(cover.tree.by_wd), cover.overflows, emitter.rounds)
+
+    def _is_to_be_polled(self, root: str, mounts: tuple[Mount, ...]) -> bool:
+        mount = filesystems.mount_of(root, mounts)
+        return self._observer == "polling" or (self._observer == "auto" and mount is not None and mount.blind)
+
+    def _poll(self, root: str) -> None:
+        try:
+            os.scandir(root).close()
+        except OSError as error:
+            raise SourceError(f"{printable(root)}: {error.strerror}") from error
+        self._is_polled = True
+
+    def _do_without(self, root: str, error: OSError) -> None:
+        if error.errno == errno.ENOSYS and self._observer == "inotify":
+            raise SourceError('there is no inotify on this system; observer = "polling" does without') from error
+        self._poll(root)
+        if error.errno != errno.ENOSYS:
+            self._sink.put(Gap("", reasons.because(reasons.NO_INSTANCE, error), time.monotonic()))
+
+    def _run(self, root: str, kernel: Kernel, mounts: dict[str, Mount]) -> None:
+        blind = {path for path, mount in mounts.items() if mount.blind and self._observer == "auto"}
+        cover = Cover(os.fsencode(root), kernel, mounted=set(mounts), blind=blind, enters=self._enters)
+        observer = BaseObserver(InotifyEmitter, kernel=kernel, cover=cover, sink=self._sink)
+        with ExitStack() as opened:
+            opened.callback(kernel.close)
+            observer.schedule(FileSystemEventHandler(), root, recursive=True)
+            [emitter] = observer.emitters
+            observer.start()
+            opened.callback(observer.join)
+            opened.callback(observer.stop)
+            if not isinstance(emitter, InotifyEmitter):
+                raise TypeError(emitter)
+            self._running = _Running(cover, emitter)
+            self._opened = opened.pop_all()
