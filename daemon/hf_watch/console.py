@@ -1,0 +1,115 @@
+"""What the commands print, as text and as JSON; the JSON is a contract (README.md, "JSON")."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hf_watch.paths import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from hf_watch.checks import Check
+    from hf_watch.preview import Estimate, Item, Preview
+
+SHOWN_ITEMS = 20  # of each kind for a person; --json has them all
+
+
+def plan_json(previews: Sequence[Preview], total: Estimate) -> dict[str, Any]:
+    """The answer of `plan --json`."""
+    return {
+        "targets": [
+            {
+                "target": preview.target,
+                "source": printable(preview.source),
+                "problem": preview.problem,
+                "upload": [_item(item) for item in preview.uploads],
+                "delete": [_item(item) for item in preview.deletes],
+                "skip": [_item(item) for item in preview.skips],
+                "unchanged": preview.unchanged,
+            }
+            for preview in previews
+        ],
+        "total": {
+            "files": total.files,
+            "bytes": total.size_bytes,
+            "commits": total.commits,
+            "at_least_s": round(total.at_least_s, 1),
+        },
+    }
+
+
+def _item(item: Item) -> dict[str, Any]:
+    return {
+        "path": printable(item.path),
+        "repo_path": item.repo_path or None,
+        "bytes": item.size_bytes,
+        "reason": item.reason,
+    }
+
+
+def plan_text(previews: Sequence[Preview], total: Estimate) -> Iterator[str]:
+    """The lines of `plan`."""
+    for preview in previews:
+        yield f"{preview.target}: {printable(preview.source)}"
+        if preview.problem is not None:
+            yield f"  {preview.problem}"
+            continue
+        yield from _listed("upload", preview.uploads)
+        yield from _listed("delete", preview.deletes)
+        yield from _listed("skip", preview.skips)
+        yield f"  unchanged: {preview.unchanged}"
+    yield total_text(total)
+
+
+def _listed(verb: str, items: Sequence[Item]) -> Iterator[str]:
+    for item in items[:SHOWN_ITEMS]:
+        arrow = f" -> {item.repo_path}" if verb == "upload" else ""
+        size = f", {size_text(item.size_bytes)}" if verb == "upload" else ""
+        yield f"  {verb}  {printable(item.path)}{arrow}  ({item.reason}{size})"
+    if len(items) > SHOWN_ITEMS:
+        yield f"  {verb}  … and {len(items) - SHOWN_ITEMS} more (--json lists them)"
+
+
+def total_text(total: Estimate) -> str:
+    """What it all comes to, in one line."""
+    if not total.commits:
+        return "nothing to do"
+    line = f"total: {total.files} files, {size_text(total.size_bytes)}, about {total.commits} commits"
+    return line + (f", at least {duration_text(total.at_least_s)} by the limits set" if total.at_least_s else "")
+
+
+def size_text(size_bytes: int) -> str:
+    """A size as people read it; decimal, as the Hub shows it."""
+    size = float(size_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1_000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1_000
+    return f"{size:.1f} TB"
+
+
+def duration_text(seconds: float) -> str:
+    """A duration as people read it."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7_200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3_600:.1f} h"
+
+
+def checks_json(checks: Sequence[Check]) -> dict[str, Any]:
+    """The answer of `check --json`."""
+    return {
+        "checks": [
+            {"check": check.name, "level": check.level.value, "text": check.text, "remedy": check.remedy or None}
+            for check in checks
+        ]
+    }
+
+
+def checks_text(checks: Sequence[Check]) -> Iterator[str]:
+    """The lines of `check`."""
+    for check in checks:
+        remedy = f"  → {check.remedy}" if check.remedy else ""
+        yield f"{check.level.value:4}  {check.name}: {check.text}{remedy}"
