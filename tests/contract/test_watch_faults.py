@@ -1,0 +1,354 @@
+"""ports.Watch when the kernel refuses, forgets or fails, and when the consumer does; the files are real."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import struct
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hf_watch.errors import SourceError
+from hf_watch.watch import ObserverName, RootWatch, reasons
+from hf_watch.watch import kernel as k
+from hf_watch.watch.filesystems import Mount
+from tests.eventually import eventually
+from tests.mirror import Mirror, agree, mirrored, seen, watched
+
+if TYPE_CHECKING:
+    from hf_watch.model import Change, Gap
+
+OVERFLOW = struct.pack("iIII", -1, k.IN_Q_OVERFLOW, 0, 0)
+
+
+class Faulty:
+    """The real kernel, except for what a test scripts. `refused`: errno by the last segment of a directory's path."""
+
+    def __init__(self) -> None:
+        self.refused: dict[str, int] = {}
+        self.losing = False  # an overflow instead of the events
+        self.failure: OSError | None = None  # instead of the next events
+        self.before = b""  # these events before the next ones
+        self.patience: list[float | None] = []
+        self.watched: dict[str, int] = {}
+        self._real: k.Kernel | None = None
+
+    def open(self) -> k.Kernel:
+        self._real = k.open_inotify()
+        return self
+
+    @property
+    def real(self) -> k.Kernel:
+        assert self._real is not None
+        return self._real
+
+    def add(self, path: bytes) -> int:
+        name = Path(os.fsdecode(path)).name
+        if name in self.refused:
+            raise OSError(self.refused[name], os.strerror(self.refused[name]))
+        self.watched[name] = self.real.add(path)
+        return self.watched[name]
+
+    def remove(self, wd: int) -> None:
+        self.real.remove(wd)
+
+    def wait(self, timeout_s: float | None) -> bool:
+        self.patience.append(timeout_s)
+        return self.real.wait(timeout_s)
+
+    def read(self) -> bytes:
+        events = self.real.read()
+        if self.failure is not None:
+            raise self.failure
+        if self.losing:
+            return OVERFLOW
+        first, self.before = self.before, b""
+        return first + events
+
+    def wake(self) -> None:
+        self.real.wake()
+
+    def close(self) -> None:
+        self.real.close()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "root").mkdir()
+    return (tmp_path / "root").resolve()
+
+
+@pytest.fixture
+def faulty() -> Faulty:
+    return Faulty()
+
+
+def write(path: Path) -> None:
+    path.write_text("x")
+
+
+def test_at_rest_it_sleeps_until_woken(root: Path, faulty: Faulty) -> None:
+    with mirrored(str(root), lambda at, sink: RootWatch(at, sink, open_kernel=faulty.open)) as (mirror, _):
+        write(root / "f")
+        (root / "d").mkdir()
+        (root / "d").rmdir()
+        seen(mirror, "f")
+        eventually(lambda: faulty.patience[-1] is None, "nothing is left to be done by time")
+
+
+def fill_the_queue(directory: Path) -> None:
+    """More events than the kernel holds: two files in turn, since equal ones in a row count once."""
+    limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text("ascii"))
+    with (directory / "one").open("wb", 0) as one, (directory / "two").open("wb", 0) as two:
+        for _ in range(limit // 2 + 10):
+            one.write(b"x")
+            two.write(b"x")
+
+
+class Slow(Mirror):
+    """A consumer that takes as long as the test likes."""
+
+    def __init__(self, root: str) -> None:
+        super().__init__(root)
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def put(self, hint: Change | Gap) -> None:
+        super().put(hint)
+        self.go_on.wait(60)
+
+
+def test_a_real_overflow(root: Path) -> None:
+    (root / "old" / "below").mkdir(parents=True)
+    (root / "doomed").mkdir()
+    slow = Slow(str(root))
+    watch = RootWatch(str(root), slow)
+    watch.start()
+    slow.scan()
+    slow.go_on.clear()
+    write(root / "first")
+    eventually(lambda: slow.hints, "the consumer is busy")
+    fill_the_queue(root)
+    (root / "new" / "deep").mkdir(parents=True)
+    write(root / "new" / "deep" / "f")
+    (root / "old").rename(root / "moved")
+    shutil.rmtree(root / "doomed")
+    write(root / "moved" / "below" / "f")
+    slow.go_on.set()
+    eventually(lambda: slow.gaps().get("") == reasons.OVERFLOW, "the overflow is told")
+    agree(slow)
+    for directory in ("", "new/deep/", "moved/below/"):
+        write(root / directory / "later")
+        seen(slow, f"{directory}later")
+    assert watch.figures().overflows == 1
+    watched(watch, 5)
+    watch.stop()
+
+
+def test_an_overflow_gives_up_no_watch(root: Path, faulty: Faulty) -> None:
+    for name in ("a", "b"):
+        (root / name).mkdir()
+    with mirrored(str(root), lambda at, sink: RootWatch(at, sink, open_kernel=faulty.open)) as (mirror, watch):
+        before = dict(faulty.watched)
+        faulty.losing = True
+        (root / "c").mkdir()
+        write(root / "c" / "f")
+        eventually(lambda: watch.figures().overflows, "an overflow")
+        faulty.losing = False
+        eventually(lambda: mirror.gaps().get("") == reasons.OVERFLOW, "it is told")
+        agree(mirror)
+        assert before.items() <= faulty.watched.items()
+        write(root / "c" / "g")
+        seen(mirror, "c/g")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.ENOMEM])
+def test_no_watch_left_for_some_directories(root: Path, faulty: Faulty, number: int) -> None:
+    (root / "a" / "full" / "below").mkdir(parents=True)
+    (root / "b").mkdir()
+    faulty.refused = {"full": number, "also": number}
+    with mirrored(str(root), lambda at, sink: RootWatch(at, sink, open_kernel=faulty.open)) as (mirror, watch):
+        assert watch.polled() == ("a/full",)
+        reason = f"no inotify watches left: {errno.errorcode[number]}"
+        eventually(lambda: mirror.gaps().get("a/full") == reason, "the gap")
+        (root / "b" / "also").mkdir()
+        eventually(lambda: watch.polled() == ("a/full", "b/also"), "a new directory without a watch")
+        assert mirror.gaps()["b/also"] == reason
+        for path in ("f", "a/f", "b/f"):
+            write(root / path)
+            seen(mirror, path)
+        (root / "a").rename(root / "c")
+        eventually(lambda: watch.polled() == ("b/also", "c/full"), "it is polled where it is now")
+        shutil.rmtree(root / "b")
+        eventually(lambda: watch.polled() == ("c/full",), "what is gone is not polled")
+        faulty.refused = {}
+        (root / "c" / "full").rename(root / "c" / "free")
+        eventually(lambda: watch.polled() == (), "it is watched as soon as it can be")
+        agree(mirror)
+        write(root / "c" / "free" / "below" / "f")
+        seen(mirror, "c/free/below/f")
+
+
+def test_no_watch_left_for_the_root(root: Path, faulty: Faulty) -> None:
+    faulty.refused = {"root": errno.ENOSPC}
+    with mirrored(str(root), lambda at, sink: RootWatch(at, sink, open_kernel=faulty.open)) as (mirror, watch):
+        assert watch.polled() == ("",)
+        assert watch.is_alive()
+        eventually(lambda: mirror.gaps() == {"": "no inotify watches left: ENOSPC"}, "the gap")
+
+
+def no_instance() -> k.Kernel:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+@pytest.mark.parametrize("observer", ["auto", "inotify"])
+def test_no_instance_left(root: Path, observer: ObserverName) -> None:
+    mirror = Mirror(str(root))
+    watch = RootWatch(str(root), mirror, observer=observer, open_kernel=no_instance)
+    watch.start()
+    assert watch.polled() == ("",)
+    assert watch.is_alive()
+    assert mirror.gaps() == {"": "no inotify instance left: EMFILE"}
+
+
+def no_inotify() -> k.Kernel:
+    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+
+def test_a_system_without_inotify_is_polled(root: Path) -> None:
+    with mirrored(str(root), lambda at, sink: RootWatch(at, sink, open_kernel=no_inotify)) as (mirror, watch):
+        assert watch.polled() == ("",)
+        assert watch.is_alive()
+        assert mirror.hints == []
+    assert not watch.is_alive()
+    assert watch.polled() == ()
+
+
+def test_a_system_without_inotify_says_what_is_missing(root: Path) -> None:
+    with pytest.raises(SourceError, match="no inotify on this system"):
+        RootWatch(str(root), Mirror(str(root)), observer="inotify", open_kernel=no_inotify).start()
+
+
+def test_polling_asks_the_kernel_nothing(root: Path) -> None:
+    with mirrored(str(root), lambda at, sink: RootWatch(at, sink, observer="polling", open_kernel=no_inotify)) as (
+        _,
+        watch,
+    ):
+        assert watch.polled() == ("",)
+
+
+def test_an_unreadable_directory(root: Path, faulty: Faulty) -> None:
+    (root / "secret").mkdir()
+    faulty.refused = {"secret": errno.EACCES}
+    with mirrored(str(root), lambda at, sink: RootWatch(at, sink, open_kernel=faulty.open)) as (mirror, watch):
+        eventually(lambda: mirror.gaps() == {"secret": reasons.UNREADABLE}, "the gap")
+        assert watch.polled() == ()
+        faulty.refused = {}
+        (root / "secret").chmod(0o700)
+        eventually(lambda: mirror.gaps() == {"secret": reasons.READABLE}, "it is tried again")
+        write(root / "secret" / "f")
+        seen(mirror, "secret/f")
+
+
+class Failing(Mirror):
+    """A consumer that breaks its promise never to raise."""
+
+    failing = False
+
+    def put(self, hint: Change | Gap) -> None:
+        if self.failing:
+            raise RuntimeError("no room")
+        super().put(hint)
+
+
+def test_a_consumer_that_raises(root: Path) -> None:
+    failing = Failing(str(root))
+    watch = RootWatch(str(root), failing)
+    watch.start()
+    failing.scan()
+    failing.failing = True
+    (root / "d").mkdir()
+    write(root / "d" / "lost")
+    before = watch.figures().rounds
+    write(root / "lost")
+    eventually(lambda: watch.figures().rounds > before, "the hint was refused")
+    assert watch.is_alive()
+    failing.failing = False
+    eventually(lambda: failing.gaps().get("") == reasons.HINTS_LOST, "that hints were lost")
+    agree(failing)
+    write(root / "d" / "later")
+    seen(failing, "d/later")
+    watch.stop()
+
+
+def test_a_crash_is_told(root: Path, faulty: Faulty) -> None:
+    with mirrored(str(root), lambda at, sink: RootWatch(at, sink, open_kernel=faulty.open)) as (mirror, watch):
+        faulty.failure = OSError(errno.EIO, "broken")
+        write(root / "f")
+        eventually(lambda: mirror.gaps() == {"": "watch crashed: OSError"}, "the gap")
+        assert not watch.is_alive()
+        watch.stop()
+        faulty.failure = None
+        watch.start()
+        write(root / "g")
+        seen(mirror, "g")
+
+
+def test_the_root_is_unmounted(root: Path, faulty: Faulty) -> None:
+    with mirrored(str(root), lambda at, sink: RootWatch(at, sink, open_kernel=faulty.open)) as (mirror, watch):
+        wd = faulty.watched["root"]
+        faulty.before = struct.pack("iIII", wd, k.IN_UNMOUNT, 0, 0) + struct.pack("iIII", wd, k.IN_IGNORED, 0, 0)
+        write(root / "f")
+        eventually(lambda: mirror.gaps() == {"": reasons.ROOT_UNMOUNTED}, "the loss is told")
+        assert not watch.is_alive()
+
+
+def test_a_directory_below_is_unmounted(root: Path, faulty: Faulty) -> None:
+    (root / "sub").mkdir()
+    with mirrored(str(root), lambda at, sink: RootWatch(at, sink, open_kernel=faulty.open)) as (mirror, watch):
+        faulty.before = struct.pack("iIII", faulty.watched["sub"], k.IN_UNMOUNT, 0, 0)
+        write(root / "f")
+        eventually(lambda: mirror.gaps() == {"sub": reasons.UNMOUNTED}, "the gap")
+        write(root / "sub" / "f")
+        seen(mirror, "sub/f")
+        assert watch.is_alive()
+
+
+def mounts_of(*mounts: tuple[Path, str]) -> tuple[Mount, ...]:
+    return (Mount("/", "ext4"), *(Mount(str(point), kind) for point, kind in mounts))
+
+
+def test_a_network_mount_below_the_root_is_polled(root: Path) -> None:
+    (root / "a" / "net" / "below").mkdir(parents=True)
+    (root / "local").mkdir()
+    mounts = mounts_of((root / "a" / "net", "nfs4"), (root / "local", "tmpfs"))
+    with mirrored(str(root), lambda at, sink: RootWatch(at, sink, read_mounts=lambda: mounts)) as (mirror, watch):
+        assert watch.polled() == ("a/net",)
+        assert watch.figures().watched == 3
+        write(root / "a" / "net" / "below" / "f")
+        write(root / "local" / "f")
+        seen(mirror, "local/f")
+        assert mirror.kinds("a/net/below/f") == []
+
+
+def test_a_root_on_a_network_mount_is_polled(root: Path) -> None:
+    mounts = mounts_of((root.parent, "fuse.sshfs"))
+    with mirrored(
+        str(root), lambda at, sink: RootWatch(at, sink, read_mounts=lambda: mounts, open_kernel=no_inotify)
+    ) as (_, watch):
+        assert watch.polled() == ("",)
+
+
+def test_inotify_by_choice_trusts_the_kernel_everywhere(root: Path) -> None:
+    mounts = mounts_of((root.parent, "nfs4"))
+    with mirrored(str(root), lambda at, sink: RootWatch(at, sink, observer="inotify", read_mounts=lambda: mounts)) as (
+        mirror,
+        watch,
+    ):
+        assert watch.polled() == ()
+        write(root / "f")
+        seen(mirror, "f")

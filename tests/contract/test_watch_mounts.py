@@ -1,0 +1,92 @@
+"""Mounts below a watched root, and the root itself, really mounted and unmounted, in a user's own mount namespace.
+
+This file is also the program that runs in there: `unshare -rm python test_watch_mounts.py SCENARIO DIRECTORY`. Where
+the system does not let a user have namespaces, test_watch_faults.py shows the same with injected events.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hf_watch.watch import RootWatch, reasons
+from tests.eventually import eventually
+from tests.mirror import Mirror, mirrored, seen, watched
+
+NAMESPACE = ["unshare", "--map-root-user", "--mount"]
+REPOSITORY = Path(__file__).parents[2]
+
+
+def mount(*arguments: str) -> None:
+    subprocess.run(["mount", *arguments], check=True)
+
+
+def unmount(directory: Path) -> None:
+    subprocess.run(["umount", str(directory)], check=True)
+
+
+def root_unmounted(root: Path) -> None:
+    mount("-t", "tmpfs", "none", str(root))
+    mirror = Mirror(str(root))
+    watch = RootWatch(str(root), mirror)
+    watch.start()
+    unmount(root)
+    eventually(lambda: mirror.gaps() == {"": reasons.ROOT_UNMOUNTED}, "the loss is told")
+    assert not watch.is_alive()
+    watch.stop()
+    watch.start()  # what was below the mount
+    (root / "f").write_text("x")
+    seen(mirror, "f")
+    watch.stop()
+
+
+def directory_unmounted(root: Path) -> None:
+    (root / "sub").mkdir()
+    mount("-t", "tmpfs", "none", str(root / "sub"))
+    (root / "sub" / "a" / "b").mkdir(parents=True)
+    with mirrored(str(root)) as (mirror, watch):
+        watched(watch, 4)
+        (root / "sub" / "a" / "b" / "f").write_text("x")
+        seen(mirror, "sub/a/b/f")
+        unmount(root / "sub")
+        eventually(lambda: mirror.gaps().get("sub") == reasons.UNMOUNTED, "the gap")
+        watched(watch, 2)
+        (root / "sub" / "g").write_text("x")
+        seen(mirror, "sub/g")
+
+
+def one_directory_at_two_places(root: Path) -> None:
+    for name in ("a", "b"):
+        (root / name).mkdir()
+    mount("--bind", str(root / "a"), str(root / "b"))
+    with mirrored(str(root)) as (mirror, watch):
+        assert watch.polled() == ("b",)
+        (root / "a" / "f").write_text("x")
+        seen(mirror, "a/f")
+
+
+SCENARIOS = {each.__name__: each for each in (root_unmounted, directory_unmounted, one_directory_at_two_places)}
+
+
+def namespaces_can_be_had() -> bool:
+    try:
+        return subprocess.run([*NAMESPACE, "true"], check=False, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not namespaces_can_be_had(), reason="no mount namespaces for users here")
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_mounts(tmp_path: Path, scenario: str) -> None:
+    command = [*NAMESPACE, sys.executable, __file__, scenario, str(tmp_path.resolve())]
+    environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'daemon'}"}
+    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+if __name__ == "__main__":
+    SCENARIOS[sys.argv[1]](Path(sys.argv[2]))

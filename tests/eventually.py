@@ -1,0 +1,25 @@
+"""Waiting for what another thread or process is about to do, without a fixed sleep."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LOOK_AGAIN_S = 0.01
+
+
+def eventually(check: Callable[[], object], what: str, timeout_s: float = 30.0) -> None:
+    """Return as soon as `check` is true; AssertionError, naming `what`, when it is not within `timeout_s` seconds.
+
+    The limit is for machines under load, not a statement about speed.
+    """
+    until = time.monotonic() + timeout_s
+    never = threading.Event()
+    while not check():
+        if time.monotonic() >= until:
+            raise AssertionError(f"not within {timeout_s:.0f} s: {what}")
+        never.wait(LOOK_AGAIN_S)
