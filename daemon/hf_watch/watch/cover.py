@@ -169,7 +169,7 @@ class Cover:
             self._poll(root, Unwatched.FULL, now)
             self._say_refused(root, error)
             return
-        self._unwatched.pop(root, None)
+        self._forget(root)
         self._look_inside(root, now, deep=False)
 
     def _begin_rescan(self, now: float) -> None:
@@ -309,7 +309,7 @@ class Cover:
         self.tree.detach(node)
         self._polled_is_stale = bool(self._unwatched)
         if node.wd < 0:
-            self._unwatched.pop(node, None)
+            self._forget(node)
         else:
             self._loose[node] = now + LOOSE_S
 
@@ -322,9 +322,14 @@ class Cover:
             self._loose.pop(each, None)
             if each.wd >= 0:
                 self._doomed[each.wd] = None
-            elif each in self._unwatched:
-                del self._unwatched[each]
-                self._polled_is_stale = True
+            else:
+                self._forget(each)
+
+    def _forget(self, node: Node) -> None:
+        """It need not be polled any more."""
+        if node in self._unwatched:
+            del self._unwatched[node]
+            self._polled_is_stale = True
 
     def _remove_watches(self) -> None:
         """Each removal puts an event into the queue: a slice at a time, or a large tree moved out would overflow it."""

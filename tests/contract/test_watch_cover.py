@@ -1,0 +1,203 @@
+"""What Cover does by time and without events: time is an argument here, the kernel a fake, the directories are real."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hf_watch.watch import cover as c
+from hf_watch.watch import reasons
+from hf_watch.watch.cover import Cover
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Inodes:
+    """A Kernel without events: the inode is the watch descriptor. `room` is how many watches it grants."""
+
+    def __init__(self) -> None:
+        self.room = 1_000_000
+        self.watched: set[int] = set()
+        self.removed: list[int] = []
+
+    def add(self, path: bytes) -> int:
+        wd = Path(os.fsdecode(path)).lstat().st_ino
+        if wd not in self.watched and len(self.watched) >= self.room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.watched.add(wd)
+        return wd
+
+    def remove(self, wd: int) -> None:
+        self.watched.discard(wd)
+        self.removed.append(wd)
+
+    def wait(self, timeout_s: float | None) -> bool:
+        raise NotImplementedError
+
+    def read(self) -> bytes:
+        raise NotImplementedError
+
+    def wake(self) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path.resolve()
+
+
+@pytest.fixture
+def kernel() -> Inodes:
+    return Inodes()
+
+
+@pytest.fixture
+def begun(root: Path, kernel: Inodes) -> Callable[[], Cover]:
+    def begin() -> Cover:
+        cover = Cover(os.fsencode(root), kernel, mounted=(), blind=(), enters=lambda _: True)
+        cover.begin(0.0)
+        return cover
+
+    return begin
+
+
+def finish(cover: Cover, now: float) -> int:
+    """Work until nothing is to be done before later; returns in how many slices."""
+    slices = 0
+    while cover.due(now) == 0:
+        cover.work(now)
+        slices += 1
+    return slices
+
+
+def watched_paths(cover: Cover) -> set[bytes | None]:
+    return {cover.tree.path(node) for node in cover.tree.by_wd.values()}
+
+
+def test_at_rest_nothing_is_due(root: Path, begun: Callable[[], Cover]) -> None:
+    (root / "a" / "b").mkdir(parents=True)
+    cover = begun()
+    assert cover.due(0.0) is None
+    assert watched_paths(cover) == {b"", b"a", b"a/b"}
+
+
+def test_what_was_refused_is_tried_again(root: Path, kernel: Inodes, begun: Callable[[], Cover]) -> None:
+    (root / "a" / "b").mkdir(parents=True)
+    kernel.room = 1
+    cover = begun()
+    assert cover.polled == ("a",)
+    assert cover.gaps == {"a": "no inotify watches left: ENOSPC"}
+    cover.gaps.clear()
+    assert cover.due(0.0) == c.RETRY_S
+    cover.work(c.RETRY_S)
+    assert cover.polled == ("a",)
+    assert not cover.gaps
+    assert cover.due(c.RETRY_S) == c.RETRY_S
+    kernel.room = 10
+    finish(cover, 2 * c.RETRY_S)
+    assert not list(cover.polled)
+    assert cover.gaps == {"a": reasons.WATCHED_AGAIN}
+    assert watched_paths(cover) == {b"", b"a", b"a/b"}
+    assert finish(cover, 3 * c.RETRY_S) <= 1
+    assert cover.due(3 * c.RETRY_S) is None
+
+
+def test_a_root_that_was_refused_is_tried_again(root: Path, kernel: Inodes, begun: Callable[[], Cover]) -> None:
+    (root / "a").mkdir()
+    kernel.room = 0
+    cover = begun()
+    assert cover.polled == ("",)
+    cover.gaps.clear()
+    kernel.room = 10
+    finish(cover, c.RETRY_S)
+    assert not list(cover.polled)
+    assert cover.gaps == {"": reasons.WATCHED_AGAIN}
+    assert watched_paths(cover) == {b"", b"a"}
+
+
+def test_many_places_to_poll_are_one(root: Path, kernel: Inodes, begun: Callable[[], Cover]) -> None:
+    for i in range(c.MOST_POLLED + 1):
+        (root / f"d{i}").mkdir()
+    kernel.room = 1
+    assert begun().polled == ("",)
+
+
+def test_overflows_one_after_another_leave_time_for_events(root: Path, begun: Callable[[], Cover]) -> None:
+    for i in range(3 * c.SLICE):
+        (root / f"d{i}").mkdir()
+    cover = begun()
+    cover.overflowed()
+    cover.work(10.0)
+    assert cover.gaps == {}  # told when everything has its watch again
+    cover.overflowed()
+    finish(cover, 11.0)
+    assert cover.gaps == {"": reasons.OVERFLOW}
+    assert cover.due(11.0) == pytest.approx(c.PAUSE * 1.0)
+    cover.gaps.clear()
+    cover.work(11.0 + c.PAUSE)
+    finish(cover, 11.0 + c.PAUSE)
+    assert cover.gaps == {"": reasons.OVERFLOW}
+    assert cover.overflows == 2
+
+
+def test_after_an_overflow_every_directory_is_where_it_is(
+    root: Path, kernel: Inodes, begun: Callable[[], Cover]
+) -> None:
+    for path in ("a/x", "b/y", "gone/z"):
+        (root / path).mkdir(parents=True)
+    cover = begun()
+    (root / "a").rename(root / "swap")
+    (root / "b").rename(root / "a")
+    (root / "swap").rename(root / "b")
+    (root / "b" / "x").rename(root / "a" / "new")
+    (root / "gone" / "z").rmdir()
+    (root / "gone").rmdir()
+    cover.overflowed()
+    finish(cover, 10.0)
+    finish(cover, 10.0 + c.LOOSE_S)
+    assert watched_paths(cover) == {b"", b"a", b"a/y", b"a/new", b"b"}
+    assert len(kernel.removed) == 2
+    assert cover.due(11.0) is None
+
+
+def test_what_left_is_given_up_after_a_moment(root: Path, kernel: Inodes, begun: Callable[[], Cover]) -> None:
+    (root / "a" / "b").mkdir(parents=True)
+    cover = begun()
+    cover.disappeared(cover.tree.root, b"a", 10.0)
+    finish(cover, 10.0)
+    assert len(kernel.watched) == 3
+    assert cover.due(10.0) == pytest.approx(c.LOOSE_S)
+    finish(cover, 10.0 + c.LOOSE_S)
+    assert len(kernel.watched) == 1
+
+
+def test_both_halves_of_a_rename_in_either_order(root: Path, kernel: Inodes, begun: Callable[[], Cover]) -> None:
+    (root / "a" / "b").mkdir(parents=True)
+    cover = begun()
+    (root / "a").rename(root / "c")
+    cover.appeared(cover.tree.root, b"c", 10.0)
+    cover.disappeared(cover.tree.root, b"a", 10.0)
+    finish(cover, 11.0)
+    assert watched_paths(cover) == {b"", b"c", b"c/b"}
+    assert kernel.removed == []
+    assert cover.gaps == {"c": reasons.NEW_DIRECTORY}
+
+
+def test_watches_are_given_back_a_few_at_a_time(root: Path, kernel: Inodes, begun: Callable[[], Cover]) -> None:
+    for i in range(2 * c.SLICE):
+        (root / "a" / f"d{i}").mkdir(parents=True)
+    cover = begun()
+    cover.disappeared(cover.tree.root, b"a", 0.0)
+    cover.work(c.LOOSE_S)
+    assert len(kernel.removed) == c.SLICE
+    finish(cover, c.LOOSE_S)
+    assert len(kernel.removed) == 2 * c.SLICE + 1
+    assert len(kernel.watched) == 1
