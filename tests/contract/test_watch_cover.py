@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+STAYING = {b"stays", b"stays/as", b"stays/as/it", b"stays/as/new"}
+
+
 class Inodes:
     """A Kernel without events: the inode is the watch descriptor. `room` is how many watches it grants."""
 
@@ -42,6 +45,9 @@ class Inodes:
     def read(self) -> bytes:
         raise NotImplementedError
 
+    def remounted(self) -> bool:
+        raise NotImplementedError
+
     def wake(self) -> None:
         raise NotImplementedError
 
@@ -62,7 +68,7 @@ def kernel() -> Inodes:
 @pytest.fixture
 def begun(root: Path, kernel: Inodes) -> Callable[[], Cover]:
     def begin() -> Cover:
-        cover = Cover(os.fsencode(root), kernel, mounted=(), blind=(), enters=lambda _: True)
+        cover = Cover(os.fsencode(root), kernel, mounts={}, trusting=False, enters=lambda _: True)
         cover.begin(0.0)
         return cover
 
@@ -142,6 +148,8 @@ def test_overflows_one_after_another_leave_time_for_events(root: Path, begun: Ca
     assert cover.gaps == {"": reasons.OVERFLOW}
     assert cover.due(11.0) == pytest.approx(c.PAUSE * 1.0)
     cover.gaps.clear()
+    cover.work(12.0)
+    assert cover.due(12.0) == pytest.approx(c.PAUSE - 1.0)
     cover.work(11.0 + c.PAUSE)
     finish(cover, 11.0 + c.PAUSE)
     assert cover.gaps == {"": reasons.OVERFLOW}
@@ -151,19 +159,20 @@ def test_overflows_one_after_another_leave_time_for_events(root: Path, begun: Ca
 def test_after_an_overflow_every_directory_is_where_it_is(
     root: Path, kernel: Inodes, begun: Callable[[], Cover]
 ) -> None:
-    for path in ("a/x", "b/y", "gone/z"):
+    for path in ("a/x", "b/y", "gone/z", "stays/as/it"):
         (root / path).mkdir(parents=True)
     cover = begun()
     (root / "a").rename(root / "swap")
     (root / "b").rename(root / "a")
     (root / "swap").rename(root / "b")
     (root / "b" / "x").rename(root / "a" / "new")
+    (root / "stays" / "as" / "new").mkdir()
     (root / "gone" / "z").rmdir()
     (root / "gone").rmdir()
     cover.overflowed()
     finish(cover, 10.0)
     finish(cover, 10.0 + c.LOOSE_S)
-    assert watched_paths(cover) == {b"", b"a", b"a/y", b"a/new", b"b"}
+    assert watched_paths(cover) == {b"", b"a", b"a/y", b"a/new", b"b", *STAYING}
     assert len(kernel.removed) == 2
     assert cover.due(11.0) is None
 

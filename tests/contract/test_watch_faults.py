@@ -33,6 +33,7 @@ class Faulty:
         self.losing = False  # an overflow instead of the events
         self.failure: OSError | None = None  # instead of the next events
         self.before = b""  # these events before the next ones
+        self.remountings: list[bool] = []  # something was mounted, says a round for each
         self.patience: list[float | None] = []
         self.watched: dict[str, int] = {}
         self._real: k.Kernel | None = None
@@ -68,6 +69,9 @@ class Faulty:
             return OVERFLOW
         first, self.before = self.before, b""
         return first + events
+
+    def remounted(self) -> bool:
+        return bool(self.remountings and self.remountings.pop()) or self.real.remounted()
 
     def wake(self) -> None:
         self.real.wake()
@@ -333,6 +337,38 @@ def test_a_network_mount_below_the_root_is_polled(root: Path) -> None:
         write(root / "local" / "f")
         seen(mirror, "local/f")
         assert mirror.kinds("a/net/below/f") == []
+
+
+def test_a_network_mount_that_comes_and_goes(root: Path, faulty: Faulty) -> None:
+    (root / "a" / "net").mkdir(parents=True)
+    mounts = [mounts_of()]
+    with mirrored(
+        str(root), lambda at, sink: RootWatch(at, sink, open_kernel=faulty.open, read_mounts=lambda: mounts[-1])
+    ) as (mirror, watch):
+        assert watch.polled() == ()
+        mounts.append(mounts_of((root / "a" / "net", "nfs4")))
+        faulty.remountings.append(True)
+        write(root / "f")
+        eventually(lambda: watch.polled() == ("a/net",), "it is polled")
+        eventually(lambda: mirror.gaps() == {"a/net": reasons.REMOUNTED}, "the gap")
+        mounts.append(mounts_of())
+        faulty.remountings.append(True)
+        write(root / "f")
+        eventually(lambda: watch.polled() == (), "it is watched")
+        write(root / "a" / "net" / "f")
+        seen(mirror, "a/net/f")
+
+
+def test_a_mount_over_the_root(root: Path, faulty: Faulty) -> None:
+    mounts = [mounts_of()]
+    with mirrored(
+        str(root), lambda at, sink: RootWatch(at, sink, open_kernel=faulty.open, read_mounts=lambda: mounts[-1])
+    ) as (mirror, watch):
+        mounts.append(mounts_of((root, "tmpfs")))
+        faulty.remountings.append(True)
+        write(root / "f")
+        eventually(lambda: mirror.gaps() == {"": reasons.ROOT_REMOUNTED}, "the loss is told")
+        assert not watch.is_alive()
 
 
 def test_a_root_on_a_network_mount_is_polled(root: Path) -> None:

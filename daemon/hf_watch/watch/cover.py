@@ -19,8 +19,9 @@ from hf_watch.watch import reasons
 from hf_watch.watch.tree import Node, Standing, Tree, Unwatched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Mapping
 
+    from hf_watch.watch.filesystems import Mount
     from hf_watch.watch.kernel import Kernel
 
 LOOSE_S = 0.1  # the second half of a rename follows at once, perhaps in the next read
@@ -52,15 +53,19 @@ class _Tell:
 
 
 class Cover:
-    """The watches of one root. What it cannot know it leaves in `gaps`, reason by relative path."""
+    """The watches of one root. What it cannot know it leaves in `gaps`, reason by relative path.
+
+    `mounts`: what is mounted below the root, by relative path. `trusting`: whether the kernel is believed to see every
+    change on all of them.
+    """
 
     def __init__(
         self,
         root: bytes,
         kernel: Kernel,
         *,
-        mounted: Collection[str],
-        blind: Collection[str],
+        mounts: Mapping[str, Mount],
+        trusting: bool,
         enters: Callable[[str], bool],
     ) -> None:
         self.tree = Tree()
@@ -69,8 +74,8 @@ class Cover:
         self.polled: tuple[str, ...] = ()  # replaced, never changed: other threads read it
         self._root = root
         self._kernel = kernel
-        self._mounted = mounted
-        self._blind = blind
+        self._mounts = mounts
+        self._trusting = trusting
         self._enters = enters
         self._jobs: list[_Look | _Tell] = []  # a stack: what is found comes before what found it is told
         self._loose: dict[Node, float] = {}
@@ -117,11 +122,6 @@ class Cover:
         if node is not None and node.wd == Unwatched.FORBIDDEN:
             self.appeared(parent, name, now, reasons.READABLE)
 
-    def ended(self, node: Node) -> None:
-        """The kernel has dropped the watch: the directory is no more."""
-        self._drop(node)
-        self._doomed.pop(node.wd, None)
-
     def unmounted(self, node: Node, now: float) -> None:
         """The file system that this directory was on is gone; another directory may come to light at its place."""
         parent, name, path = node.parent, node.name, self.tree.path(node)
@@ -129,6 +129,16 @@ class Cover:
         if path is not None and parent is not None:
             self.gaps[os.fsdecode(path)] = reasons.UNMOUNTED
             self.appeared(parent, name, now, reasons.UNMOUNTED)
+
+    def remounted(self, mounts: Mapping[str, Mount], now: float) -> None:
+        """These are mounted below the root now: another directory may stand at each place that differs."""
+        before, self._mounts = self._mounts, mounts
+        for path in sorted(before.keys() | mounts.keys()):
+            if before.get(path) != mounts.get(path):
+                parent, _, name = os.fsencode(path).rpartition(b"/")
+                above = self.tree.find(parent)
+                if above is not None:
+                    self.appeared(above, name, now, reasons.REMOUNTED)
 
     def overflowed(self) -> None:
         """Events were lost: look at everything again, soon. No watch of a directory that is still there is given up."""
@@ -209,7 +219,8 @@ class Cover:
         relative = os.fsdecode(path)
         if not self._enters(relative):
             return None, Standing.KEPT
-        if relative in self._blind:
+        mount = self._mounts.get(relative)
+        if mount is not None and mount.blind and not self._trusting:
             return self._without(parent, name, Unwatched.BLIND, now)
         try:
             wd = self._kernel.add(_join(self._root, path))
@@ -233,7 +244,7 @@ class Cover:
         node, standing = self.tree.place(parent, name, wd)
         if standing is Standing.MOVED:
             self._loose.pop(node, None)
-            self._polled_is_stale = bool(self._unwatched)
+            self._polled_is_stale |= bool(self._unwatched)
         return node, standing
 
     def _leave_alias(self, known: Node, now: float) -> None:
@@ -244,7 +255,7 @@ class Cover:
 
     def _is_mounted(self, parent: Node, name: bytes) -> bool:
         path = self.tree.path(parent)
-        return path is not None and os.fsdecode(_join(path, name)) in self._mounted
+        return path is not None and os.fsdecode(_join(path, name)) in self._mounts
 
     def _refused(self, parent: Node, name: bytes, error: OSError, now: float) -> tuple[Node, Standing]:
         why = Unwatched.FORBIDDEN if error.errno in FORBIDDEN else Unwatched.FULL
@@ -307,7 +318,7 @@ class Cover:
     def _loosen(self, node: Node, now: float) -> None:
         """Take it from its place; its watches stay until it is seen again or has not been for a moment."""
         self.tree.detach(node)
-        self._polled_is_stale = bool(self._unwatched)
+        self._polled_is_stale |= bool(self._unwatched)
         if node.wd < 0:
             self._forget(node)
         else:

@@ -18,6 +18,7 @@ from hf_watch.model import Change, ChangeKind, Gap
 from hf_watch.paths import join, printable
 from hf_watch.watch import kernel as k
 from hf_watch.watch import reasons
+from hf_watch.watch.filesystems import mount_of, mounts_below
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from hf_watch.ports import Sink
     from hf_watch.watch.cover import Cover
+    from hf_watch.watch.filesystems import Mount
     from hf_watch.watch.tree import Node
 
 log = structlog.get_logger()
@@ -67,6 +69,7 @@ class InotifyEmitter(EventEmitter):
         kernel: k.Kernel,
         cover: Cover,
         sink: Sink,
+        read_mounts: Callable[[], tuple[Mount, ...]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(event_queue, watch, timeout=timeout, event_filter=event_filter)
@@ -76,6 +79,8 @@ class InotifyEmitter(EventEmitter):
         self._kernel = kernel
         self._cover = cover
         self._sink = sink
+        self._read_mounts = read_mounts
+        self._lies_on = mount_of(watch.path, read_mounts())
         self._clock = clock
         self._offer_at = 0.0
         self._loss: str | None = None
@@ -102,10 +107,19 @@ class InotifyEmitter(EventEmitter):
         seen: Seen = {}
         if ready:
             self._take_in(self._kernel.read(), seen, now)
+        if self._kernel.remounted():
+            self._compare_mounts(now)
         self._cover.work(now)
         self._tell(seen, now)
         if self._loss is not None:
             self._end(self._loss)
+
+    def _compare_mounts(self, now: float) -> None:
+        mounts = self._read_mounts()
+        if mount_of(self.watch.path, mounts) != self._lies_on:
+            self._loss = self._loss or reasons.ROOT_REMOUNTED
+        else:
+            self._cover.remounted(mounts_below(self.watch.path, mounts), now)
 
     def _patience(self, now: float) -> float | None:
         due = self._cover.due(now)
@@ -151,8 +165,6 @@ class InotifyEmitter(EventEmitter):
             self._loss = self._loss or LOSSES.get(mask & ~k.IN_ISDIR)
         elif mask & k.IN_UNMOUNT:
             self._cover.unmounted(node, now)
-        elif mask & k.IN_IGNORED:
-            self._cover.ended(node)
 
     def _tell(self, seen: Seen, now: float) -> None:
         gaps = dict(self._cover.gaps)

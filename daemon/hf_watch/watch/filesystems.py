@@ -23,10 +23,11 @@ FUSE = re.compile(r"fuse(blk)?(\.|$)")
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One line of mountinfo: where, and which type."""
+    """One line of mountinfo: where, which type, and which of all the mounts since the system's start."""
 
     point: str
     kind: str
+    number: int = 0
 
     @property
     def blind(self) -> bool:
@@ -53,7 +54,7 @@ def _mount(line: bytes) -> Mount | None:
     fields, kinds = before.split(b" "), after.split(b" ")
     if not separator or len(fields) < 6:
         return None
-    return Mount(os.fsdecode(_unescape(fields[4])), os.fsdecode(_unescape(kinds[0])))
+    return Mount(os.fsdecode(_unescape(fields[4])), os.fsdecode(_unescape(kinds[0])), int(fields[0]))
 
 
 def _unescape(field: bytes) -> bytes:

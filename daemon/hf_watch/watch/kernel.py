@@ -1,4 +1,4 @@
-"""inotify: the libc calls that Python does not wrap, and the two descriptors that one watched root needs."""
+"""inotify: the libc calls that Python does not wrap, and the three descriptors that one watched root needs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import os
 import select
 import sys
 from typing import Protocol
+
+from hf_watch.watch.filesystems import MOUNTINFO
 
 # include/uapi/linux/inotify.h
 IN_MODIFY = 0x2
@@ -61,6 +63,9 @@ class Kernel(Protocol):
     def read(self) -> bytes:
         """Whole events as the kernel packs them; empty when there are none."""
 
+    def remounted(self) -> bool:
+        """Whether the last `wait` ended because something was mounted or unmounted somewhere."""
+
     def wake(self) -> None:
         """End the current `wait` and all later ones. For other threads."""
 
@@ -71,13 +76,16 @@ class Kernel(Protocol):
 class Inotify:
     """The Kernel of this machine."""
 
-    def __init__(self, libc: ctypes.CDLL, queue: int, alarm: int) -> None:
+    def __init__(self, libc: ctypes.CDLL, queue: int, alarm: int, mounts: int) -> None:
         self._libc = libc
         self._queue = queue
         self._alarm = alarm
+        self._mounts = mounts
+        self._remounted = False
         self._ready = select.poll()
         self._ready.register(queue, select.POLLIN)
         self._ready.register(alarm, select.POLLIN)
+        self._ready.register(mounts, select.POLLPRI)  # proc_pid_mountinfo(5): once for each change
 
     def add(self, path: bytes) -> int:
         wd: int = self._libc.inotify_add_watch(self._queue, path, MASK)
@@ -89,8 +97,12 @@ class Inotify:
         self._libc.inotify_rm_watch(self._queue, wd)
 
     def wait(self, timeout_s: float | None) -> bool:
-        ready = self._ready.poll(None if timeout_s is None else timeout_s * 1000)
-        return any(fd == self._queue for fd, _ in ready)
+        ready = {fd for fd, _ in self._ready.poll(None if timeout_s is None else timeout_s * 1000)}
+        self._remounted = self._mounts in ready
+        return self._queue in ready
+
+    def remounted(self) -> bool:
+        return self._remounted
 
     def read(self) -> bytes:
         with contextlib.suppress(BlockingIOError):
@@ -101,8 +113,8 @@ class Inotify:
         os.eventfd_write(self._alarm, 1)
 
     def close(self) -> None:
-        os.close(self._queue)
-        os.close(self._alarm)
+        for fd in (self._queue, self._alarm, self._mounts):
+            os.close(fd)
 
 
 def open_inotify() -> Kernel:
@@ -115,15 +127,16 @@ def open_inotify() -> Kernel:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
     libc = ctypes.CDLL(None, use_errno=True)
     libc.inotify_add_watch.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_uint32)
-    queue = libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
-    if queue < 0:
-        raise _last_error(None)
-    try:
+    with contextlib.ExitStack() as opened:
+        queue = libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+        if queue < 0:
+            raise _last_error(None)
+        opened.callback(os.close, queue)
         alarm = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-    except OSError:
-        os.close(queue)
-        raise
-    return Inotify(libc, queue, alarm)
+        opened.callback(os.close, alarm)
+        mounts = os.open(MOUNTINFO, os.O_RDONLY | os.O_CLOEXEC)
+        opened.pop_all()
+    return Inotify(libc, queue, alarm, mounts)
 
 
 def _last_error(path: bytes | None) -> OSError:

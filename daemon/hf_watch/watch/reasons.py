@@ -13,9 +13,11 @@ WATCHED_AGAIN = "inotify watches to be had again"
 NO_INSTANCE = "no inotify instance left"
 REFUSED = "directory cannot be watched"
 UNMOUNTED = "unmounted below the root"
+REMOUNTED = "mounted or unmounted below the root"
 ROOT_DELETED = "root deleted"
 ROOT_RENAMED = "root renamed"
 ROOT_UNMOUNTED = "root unmounted"
+ROOT_REMOUNTED = "root mounted anew"  # over it, or the whole of what it lies on
 CRASHED = "watch crashed"
 HINTS_LOST = "hints lost by their consumer"
 

@@ -137,9 +137,11 @@ class RootWatch:
             self._sink.put(Gap("", reasons.because(reasons.NO_INSTANCE, error), time.monotonic()))
 
     def _run(self, root: str, kernel: Kernel, mounts: dict[str, Mount]) -> None:
-        blind = {path for path, mount in mounts.items() if mount.blind and self._observer == "auto"}
-        cover = Cover(os.fsencode(root), kernel, mounted=set(mounts), blind=blind, enters=self._enters)
-        observer = BaseObserver(InotifyEmitter, kernel=kernel, cover=cover, sink=self._sink)
+        trusting = self._observer == "inotify"
+        cover = Cover(os.fsencode(root), kernel, mounts=mounts, trusting=trusting, enters=self._enters)
+        observer = BaseObserver(
+            InotifyEmitter, kernel=kernel, cover=cover, sink=self._sink, read_mounts=self._read_mounts
+        )
         with ExitStack() as opened:
             opened.callback(kernel.close)
             observer.schedule(FileSystemEventHandler(), root, recursive=True)

@@ -69,6 +69,13 @@ class Tree:
             node = node.parent
         return b"/".join(reversed(names))
 
+    def find(self, path: bytes) -> Node | None:
+        """The directory known at a path relative to the root."""
+        node: Node | None = self.root
+        for name in path.split(b"/") if path else ():
+            node = node.child(name) if node is not None else None
+        return node
+
     def below(self, node: Node, other: Node) -> bool:
         """Whether `node` is `other` or lies below it."""
         at: Node | None = node
