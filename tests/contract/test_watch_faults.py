@@ -22,7 +22,14 @@ from tests.mirror import Mirror, agree, mirrored, seen, watched
 if TYPE_CHECKING:
     from hf_watch.model import Change, Gap
 
-OVERFLOW = struct.pack("iIII", -1, k.IN_Q_OVERFLOW, 0, 0)
+
+def event(wd: int, mask: int, name: bytes = b"") -> bytes:
+    """As inotify(7) packs it: the name filled up with zeros."""
+    padded = name.ljust(-(-(len(name) + 1) // 16) * 16, b"\0") if name else b""
+    return struct.pack("iIII", wd, mask, 0, len(padded)) + padded
+
+
+OVERFLOW = event(-1, k.IN_Q_OVERFLOW)
 
 
 class Faulty:
@@ -102,6 +109,38 @@ def test_at_rest_it_sleeps_until_woken(root: Path, faulty: Faulty) -> None:
         (root / "d").rmdir()
         seen(mirror, "f")
         eventually(lambda: faulty.patience[-1] is None, "nothing is left to be done by time")
+
+
+def test_one_hint_a_path_for_each_read(root: Path, faulty: Faulty) -> None:
+    (root / "d").mkdir()
+    with mirrored(str(root), lambda at, sink: RootWatch(at, sink, open_kernel=faulty.open)) as (mirror, _):
+        here, below = faulty.watched["root"], faulty.watched["d"]
+        faulty.before = b"".join(
+            [
+                event(here, k.IN_CREATE, b"a"),
+                event(below, k.IN_MODIFY, b"b"),
+                *[event(here, k.IN_MODIFY, b"a")] * 100,
+                event(here, k.IN_CLOSE_WRITE, b"a"),
+                event(below, k.IN_MODIFY, b"b"),
+                event(here, k.IN_ATTRIB, b"a"),  # metadata does not hide content
+                event(12345, k.IN_MODIFY, b"c"),  # from a watch that was given up
+            ]
+        )
+        (root / "end").touch()
+        seen(mirror, "end")
+        assert mirror.kinds("a") == ["closed"]
+        assert mirror.kinds("d/b") == ["written"]
+        assert not mirror.kinds("c")
+
+
+def test_no_hint_at_a_place_that_is_not_known(root: Path, faulty: Faulty) -> None:
+    (root / "d").mkdir()
+    with mirrored(str(root), lambda at, sink: RootWatch(at, sink, open_kernel=faulty.open)) as (mirror, _):
+        here, below = faulty.watched["root"], faulty.watched["d"]
+        faulty.before = event(below, k.IN_MODIFY, b"f") + event(here, k.IN_MOVED_FROM | k.IN_ISDIR, b"d")
+        (root / "end").touch()
+        seen(mirror, "end")
+        assert {hint.path for hint in mirror.hints} == {"d", "end"}
 
 
 def fill_the_queue(directory: Path) -> None:
@@ -305,7 +344,7 @@ def test_a_crash_is_told(root: Path, faulty: Faulty) -> None:
 def test_the_root_is_unmounted(root: Path, faulty: Faulty) -> None:
     with mirrored(str(root), lambda at, sink: RootWatch(at, sink, open_kernel=faulty.open)) as (mirror, watch):
         wd = faulty.watched["root"]
-        faulty.before = struct.pack("iIII", wd, k.IN_UNMOUNT, 0, 0) + struct.pack("iIII", wd, k.IN_IGNORED, 0, 0)
+        faulty.before = event(wd, k.IN_UNMOUNT) + event(wd, k.IN_IGNORED)
         write(root / "f")
         eventually(lambda: mirror.gaps() == {"": reasons.ROOT_UNMOUNTED}, "the loss is told")
         assert not watch.is_alive()
@@ -314,7 +353,7 @@ def test_the_root_is_unmounted(root: Path, faulty: Faulty) -> None:
 def test_a_directory_below_is_unmounted(root: Path, faulty: Faulty) -> None:
     (root / "sub").mkdir()
     with mirrored(str(root), lambda at, sink: RootWatch(at, sink, open_kernel=faulty.open)) as (mirror, watch):
-        faulty.before = struct.pack("iIII", faulty.watched["sub"], k.IN_UNMOUNT, 0, 0)
+        faulty.before = event(faulty.watched["sub"], k.IN_UNMOUNT)
         write(root / "f")
         eventually(lambda: mirror.gaps() == {"sub": reasons.UNMOUNTED}, "the gap")
         write(root / "sub" / "f")
