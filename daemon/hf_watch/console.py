@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hf_watch.checks import Level
 from hf_watch.paths import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from hf_watch.checks import Check
+    from hf_watch.model import Receipt, Upload
     from hf_watch.preview import Estimate, Item, Preview
+    from hf_watch.settings import Settings
 
 SHOWN_ITEMS = 20  # of each kind for a person; --json has them all
 
@@ -113,3 +117,28 @@ def checks_text(checks: Sequence[Check]) -> Iterator[str]:
     for check in checks:
         remedy = f"  → {check.remedy}" if check.remedy else ""
         yield f"{check.level.value:4}  {check.name}: {check.text}{remedy}"
+
+
+def any_failed(checks: Sequence[Check]) -> bool:
+    """Whether something has to be done before it can work."""
+    return any(check.level is Level.FAIL for check in checks)
+
+
+def push_json(upload: Upload, receipt: Receipt) -> dict[str, Any]:
+    """The answer of `push --json`; no commit when the repo held the content already."""
+    return {
+        "repo_path": upload.repo_path,
+        "bytes": upload.snapshot.fingerprint.size_bytes,
+        "sha256": upload.snapshot.digest.sha256.hex(),
+        "commit": receipt.commit,
+        "url": receipt.url,
+    }
+
+
+def config_json(settings: Settings, config: Path | None, state_dir: Path) -> dict[str, Any]:
+    """The answer of `config`."""
+    return {
+        "configuration": str(config) if config else None,
+        **settings.model_dump(mode="json"),
+        "state_dir": str(state_dir),
+    }

@@ -11,7 +11,9 @@ import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import unquote, urlsplit
 
 import httpx2
 
@@ -20,8 +22,7 @@ from hf_watch.errors import NotSettledError, SourceError
 from hf_watch.model import Fingerprint, Snapshot, Upload, Writers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator
 
 BLOCK_BYTES = 1 << 20
 TIMEOUT = httpx2.Timeout(connect=10.0, read=60.0, write=60.0, pool=10.0)
@@ -34,6 +35,22 @@ class IntakeLimits:
 
     inline_bytes: int
     most_bytes: int
+
+
+@contextmanager
+def taken(
+    what: str, path_for: Callable[[str | None], str], limits: IntakeLimits, standard_input: BinaryIO
+) -> Iterator[Upload]:
+    """A file by its name, an http(s) URL, or `-`. `path_for` gives the path in the repo for what has this name."""
+    if what == "-":
+        source = stream(blocks_of(standard_input), path_for(None), limits)
+    elif what.startswith(("http://", "https://")):
+        name = PurePosixPath(unquote(urlsplit(what).path)).name
+        source = url(what, path_for(name or None), limits)
+    else:
+        source = file(Path(what), path_for(Path(what).name), limits)
+    with source as upload:
+        yield upload
 
 
 @contextmanager

@@ -1,0 +1,80 @@
+"""The directories that a configuration names: where state is kept, and that none lies where it would feed itself."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+
+from hf_watch.destinations import place_of
+from hf_watch.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hf_watch.settings import Settings, TargetSettings
+
+APP_NAME = "hf-watch"
+SHORT_HASH = 12  # hex digits; two configurations of one user never meet by chance
+
+
+def state_dir_of(settings: Settings, config: Path | None) -> Path:
+    """Where the ledger and the lock are: as set, else systemd's, else one of the user's for each configuration."""
+    if settings.state_dir is not None:
+        return settings.state_dir.absolute()
+    own = hashlib.sha256(_identity(settings, config)).hexdigest()[:SHORT_HASH]
+    given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    return (Path(given) if given else platformdirs.user_state_path(APP_NAME)) / own
+
+
+def _identity(settings: Settings, config: Path | None) -> bytes:
+    """What tells configurations apart: the file, unless a SOURCE and a DEST were given without one."""
+    if config is not None and len(settings.target) != 1:
+        return os.fsencode(config.resolve())
+    return b"\0".join(os.fsencode(each.source.resolve()) + b"\0" + each.dest.encode() for each in settings.target)
+
+
+def local_hub_dir() -> Path:
+    """Where the local Hub keeps its repos unless it is told."""
+    return platformdirs.user_state_path(APP_NAME) / "local-hub"
+
+
+def check(settings: Settings, written: Iterable[Path]) -> None:
+    """Refuse what the settings alone show to be wrong; ConfigError has a line for each.
+
+    `written` are the directories that this process writes to: none may be watched.
+    """
+    mistakes = [*_bad_targets(settings.target), *_nested(settings.target), *_fed_back(settings.target, written)]
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+
+
+def _bad_targets(targets: tuple[TargetSettings, ...]) -> Iterable[str]:
+    for index, target in enumerate(targets):
+        if target.source.exists() and not target.source.is_dir():
+            yield f"target[{index}].source = {str(target.source)!r}: it is a file; a directory is watched"
+        try:
+            place_of(target.dest, "")
+        except ConfigError as error:
+            yield f"target[{index}].{error}"
+
+
+def _nested(targets: tuple[TargetSettings, ...]) -> Iterable[str]:
+    """One directory may go to two places; a directory inside another one would be published twice unawares."""
+    for index, target in enumerate(targets):
+        for other_index, other in enumerate(targets):
+            inner, outer = target.source.resolve(), other.source.resolve()
+            if inner != outer and inner.is_relative_to(outer):
+                yield f"target[{index}].source = {str(target.source)!r}: it lies inside target[{other_index}].source"
+            if other_index < index and inner == outer and target.dest == other.dest:
+                yield f"target[{index}]: the same source and dest as target[{other_index}]"
+
+
+def _fed_back(targets: tuple[TargetSettings, ...], written: Iterable[Path]) -> Iterable[str]:
+    for place in written:
+        for index, target in enumerate(targets):
+            if place.resolve().is_relative_to(target.source.resolve()):
+                yield f"{place}: it lies inside target[{index}].source, and what is written there would be published"

@@ -1,0 +1,263 @@
+"""Where settings come from, and which one wins; every mistake is one line that names its key and its origin.
+
+In this order: command line, environment, `.env`, configuration file, systemd credentials, defaults.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import platformdirs
+from dotenv import dotenv_values
+from pydantic import BaseModel, ValidationError, create_model
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SecretsSettingsSource
+from pydantic_settings.exceptions import SettingsError
+
+from hf_watch.errors import ConfigError
+from hf_watch.settings import Settings, TargetSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from pydantic_core import ErrorDetails
+
+PREFIX = "HF_WATCH_"
+DELIMITER = "__"
+CONFIG_VARIABLE = PREFIX + "CONFIG"
+CONFIG_NAME = "hf-watch.toml"
+TARGET_KEYS = tuple(TargetSettings.model_fields)
+
+# What the Hub's client and its transfer library read when they are imported; whoever set them otherwise is obeyed.
+CLIENT_DEFAULTS = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_XET_TELEMETRY_ENABLED": "false",
+    "HF_XET_CLIENT_AC_MAX_UPLOAD_CONCURRENCY": "2",  # these two keep a 1 GB upload below 400 MB of memory
+    "HF_XET_DATA_INGESTION_BLOCK_SIZE": "1000000",
+}
+
+
+def prepare_environment(env_file: Path) -> None:
+    """Set what the client reads at its import: `HF_*` of `.env`, then our defaults. Before anything imports it."""
+    for name, value in _dotenv(env_file).items():
+        if name.startswith("HF_") and not name.startswith(PREFIX) and value is not None:
+            os.environ.setdefault(name, value)
+    for name, value in CLIENT_DEFAULTS.items():
+        os.environ.setdefault(name, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings in force, and the file they came from, if one was read."""
+
+    settings: Settings
+    config: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """What one source says: top-level keys of Settings and, for the one target, its own; and how to name a key."""
+
+    values: dict[str, Any]
+    origin: Callable[[Sequence[str]], str]
+
+
+@dataclass(slots=True)
+class _Merged:
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[tuple[str, ...], str] = field(default_factory=dict)
+
+
+def _keys() -> type[BaseSettings]:
+    """A model only for its sources: every key of every table and of the one target, as names of variables."""
+    fields: dict[str, Any] = dict.fromkeys(TARGET_KEYS, (Any, None))
+    fields |= {name: (found.annotation, None) for name, found in Settings.model_fields.items()}
+    return create_model("Keys", __base__=BaseSettings, **fields)
+
+
+_KEYS = _keys()
+
+
+def load(options: Mapping[str, Any], config: Path | None, env_file: Path) -> Loaded:
+    """The settings in force. `options` are those of the command line, by their keys, None where not given.
+
+    Raises ConfigError: a line for each mistake.
+    """
+    _refuse_unknown_variables(env_file)
+    file = _config_file(config, env_file)
+    merged = _Merged()
+    for layer in reversed([*_layers(options, env_file), *_file_layers(file)]):
+        _merge(merged, layer)
+    _take_one_target(merged)
+    if not merged.values.get("target"):
+        raise ConfigError(
+            f"nothing to watch: give SOURCE and DEST, or set {PREFIX}SOURCE and {PREFIX}DEST,"
+            f" or write a [[target]] into {CONFIG_NAME}"
+        )
+    try:
+        return Loaded(Settings.model_validate(merged.values), file)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_lines(error, merged))) from error
+
+
+def variables() -> dict[str, tuple[str, ...]]:
+    """Every variable of ours, with the path of its key; `HF_WATCH_CONFIG` has none."""
+    known: dict[str, tuple[str, ...]] = {CONFIG_VARIABLE: ()}
+    for key in TARGET_KEYS:
+        known[PREFIX + key.upper()] = ("target", key)
+    for key, found in Settings.model_fields.items():
+        if inners := _table_keys(found.annotation):
+            for inner in inners:
+                known[f"{PREFIX}{key.upper()}{DELIMITER}{inner.upper()}"] = (key, inner)
+        elif key != "target":
+            known[PREFIX + key.upper()] = (key,)
+    return known
+
+
+def _table_keys(annotation: Any) -> list[str]:
+    """The keys of a table; nothing for a plain value."""
+    is_table = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return list(annotation.model_fields) if is_table else []
+
+
+def _refuse_unknown_variables(env_file: Path) -> None:
+    known = variables()
+    places = (("environment", os.environ), (str(env_file), _dotenv(env_file)))
+    mistakes = [
+        f"{place}: {name} is unknown; {_nearest(name, known)}"
+        for place, names in places
+        for name in names
+        if name.upper().startswith(PREFIX) and name.upper() not in known
+    ]
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+
+
+def _nearest(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
+    found = difflib.get_close_matches(name.upper(), [each.upper() for each in known], n=1, cutoff=0.0)
+    exact = next((each for each in known if found and each.upper() == found[0]), None)
+    return f"did you mean {exact}?" if exact else "nothing is known there"
+
+
+def _dotenv(env_file: Path) -> dict[str, str | None]:
+    return dotenv_values(env_file) if env_file.is_file() else {}
+
+
+def _layers(options: Mapping[str, Any], env_file: Path) -> Iterator[_Layer]:
+    given = {key: value for key, value in options.items() if value is not None and value != ()}
+    yield _Layer(
+        given, lambda path: "SOURCE DEST" if path[-1] in {"source", "dest"} else f"--{path[-1]}".replace("_", "-")
+    )
+    yield _Layer(_read(EnvSettingsSource(_KEYS, env_prefix=PREFIX, env_nested_delimiter=DELIMITER)), _variable)
+    dotenv = DotEnvSettingsSource(_KEYS, env_file=env_file, env_prefix=PREFIX, env_nested_delimiter=DELIMITER)
+    yield _Layer(_read(dotenv), lambda path: f"{env_file}: {_variable(path)}")
+
+
+def _file_layers(file: Path | None) -> Iterator[_Layer]:
+    if file is not None:
+        yield _Layer(_toml(file), lambda _: str(file))
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+    if credentials:
+        source = SecretsSettingsSource(_KEYS, secrets_dir=credentials, env_prefix=PREFIX)
+        yield _Layer(_read(source), lambda path: f"credential {_variable(path)}")
+
+
+def _read(source: EnvSettingsSource | SecretsSettingsSource) -> dict[str, Any]:
+    try:
+        return {key: value for key, value in source().items() if key in _KEYS.model_fields}
+    except SettingsError as error:
+        raise ConfigError(" ".join(str(error).split())) from error
+
+
+def _variable(path: Sequence[str]) -> str:
+    return PREFIX + DELIMITER.join(part.upper() for part in path)
+
+
+def _config_file(config: Path | None, env_file: Path) -> Path | None:
+    named = config or os.environ.get(CONFIG_VARIABLE) or _dotenv(env_file).get(CONFIG_VARIABLE)
+    if named:
+        return Path(named)
+    directories = platformdirs.PlatformDirs("hf-watch")
+    places = [
+        Path(CONFIG_NAME),
+        directories.user_config_path / CONFIG_NAME,
+        *(Path(each) / CONFIG_NAME for each in directories.site_config_dir.split(os.pathsep)),
+        Path("/etc/hf-watch") / CONFIG_NAME,
+    ]
+    return next((place for place in places if place.is_file()), None)
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as source:
+            values = tomllib.load(source)
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: not TOML: {error}") from error
+    for key in values:
+        if key in TARGET_KEYS:
+            raise ConfigError(f"{file}: {key} belongs in a [[target]] table")
+    return values
+
+
+def _merge(merged: _Merged, layer: _Layer) -> None:
+    for key, value in layer.values.items():
+        if isinstance(value, dict) and isinstance(merged.values.get(key), dict):
+            merged.values[key] = {**merged.values[key], **value}
+        else:
+            merged.values[key] = value
+        inner = value if isinstance(value, dict) else {}
+        for path in [(key,), *((key, each) for each in inner)]:
+            merged.origins[path] = layer.origin(path)
+
+
+def _take_one_target(merged: _Merged) -> None:
+    """SOURCE and DEST, wherever they came from, are the only target then."""
+    one = {key: merged.values.pop(key) for key in TARGET_KEYS if key in merged.values}
+    if not one:
+        return
+    if missing := [key for key in ("source", "dest") if key not in one]:
+        given = next(iter(one))
+        raise ConfigError(f"{merged.origins[given,]}: {given} is for one target, and its {missing[0]} is missing")
+    merged.values["target"] = [one]
+    for key in one:
+        merged.origins["target", "0", key] = merged.origins[key,]
+
+
+def _lines(error: ValidationError, merged: _Merged) -> Iterator[str]:
+    for mistake in error.errors(include_url=False):
+        path = tuple(str(part) for part in mistake["loc"])
+        origin = next(
+            (merged.origins[path[:n]] for n in range(len(path), 0, -1) if path[:n] in merged.origins), "settings"
+        )
+        yield f"{origin}: {_said(mistake, _key(mistake['loc']))}"
+
+
+def _key(loc: tuple[str | int, ...]) -> str:
+    text = ""
+    for part in loc:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".")
+
+
+def _said(mistake: ErrorDetails, key: str) -> str:
+    if mistake["type"] == "missing":
+        return f"{key} is missing"
+    if mistake["type"] == "extra_forbidden":
+        return f"{key} is unknown; {_nearest(str(mistake['loc'][-1]), _siblings(mistake['loc']))}"
+    if mistake["type"] == "value_error":
+        return mistake["msg"].removeprefix("Value error, ")
+    return f"{key} = {mistake['input']!r}: {mistake['msg'].replace('Input should', 'it should')}"
+
+
+def _siblings(loc: tuple[str | int, ...]) -> list[str]:
+    """The keys that are known beside a key that is not."""
+    if loc[0] == "target" and len(loc) > 1:
+        return list(TARGET_KEYS)
+    return _table_keys(Settings.model_fields[str(loc[0])].annotation if len(loc) > 1 else Settings)
