@@ -1,0 +1,110 @@
+"""README's settings table and .env.example say what the settings are; `python -m tests.unit.test_documents` renews them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ByteSize
+
+from hf_watch.setting_sources import CLIENT_DEFAULTS, CONFIG_VARIABLE, variables
+from hf_watch.settings import Settings, TargetSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic.fields import FieldInfo
+
+ROOT = Path(__file__).parents[2]
+TABLE = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
+ECOSYSTEM = {
+    "HF_TOKEN": "the token; better: HF_TOKEN_PATH, or `hf auth login`",
+    "HF_TOKEN_PATH": "a file with the token",
+    "HF_ENDPOINT": "another Hub than https://huggingface.co",
+    "HF_HOME": "where the Hub's tools keep caches and the token; large files need it writable",
+}
+TUNING = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "the client's progress bars",
+    "HF_HUB_DISABLE_TELEMETRY": "the client's telemetry",
+    "HF_XET_TELEMETRY_ENABLED": "the transfer library's telemetry",
+    "HF_XET_CLIENT_AC_MAX_UPLOAD_CONCURRENCY": "parallel parts of one large file; more is faster and takes more memory",
+    "HF_XET_DATA_INGESTION_BLOCK_SIZE": "bytes of a large file read at a time",
+}
+
+
+def _field(path: tuple[str, ...]) -> FieldInfo:
+    if path[0] == "target":
+        return TargetSettings.model_fields[path[1]]
+    table: Any = Settings
+    for key in path[:-1]:
+        table = table.model_fields[key].annotation
+    found: FieldInfo = table.model_fields[path[-1]]
+    return found
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, ByteSize):
+        return f"{value // (1 << 20)} MiB" if value else "0"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "" if value is None or value == () else str(value)
+
+
+def _default(found: FieldInfo) -> str:
+    return "required" if found.is_required() else _shown(found.default)
+
+
+def settings_table() -> str:
+    rows = ["| setting | variable | default | what it does |", "|---|---|---|---|"]
+    for variable, path in variables().items():
+        if path:
+            found = _field(path)
+            rows.append(f"| `{'.'.join(path)}` | `{variable}` | {_default(found)} | {found.description} |")
+    return "\n".join(rows) + "\n"
+
+
+def env_example() -> str:
+    return "\n".join(_env_lines()) + "\n"
+
+
+def _env_lines() -> Iterator[str]:
+    yield "# Every variable that hf-watch reads. Copy to .env in the directory it is started in, and take away the # where"
+    yield "# a value is to differ from its default. The environment wins over this file, this file over hf-watch.toml."
+    yield ""
+    yield "# Shared with every Hub tool"
+    for name, text in ECOSYSTEM.items():
+        yield f"# {text}"
+        yield f"#{name}="
+    yield ""
+    yield "# hf-watch's own; those of one target take effect with HF_WATCH_SOURCE and HF_WATCH_DEST"
+    yield "# the configuration file"
+    yield f"#{CONFIG_VARIABLE}="
+    for variable, path in variables().items():
+        if path:
+            found = _field(path)
+            yield f"# {found.description}"
+            yield f"#{variable}={'' if found.is_required() else _shown(found.default)}"
+    yield ""
+    yield "# Set by hf-watch for the Hub's client unless set already"
+    for name, value in CLIENT_DEFAULTS.items():
+        yield f"# {TUNING[name]}"
+        yield f"#{name}={value}"
+
+
+def test_readme_lists_every_setting_with_its_default() -> None:
+    found = TABLE.search((ROOT / "README.md").read_text())
+    assert found is not None
+    assert found[0] == settings_table()
+
+
+def test_env_example_lists_every_variable() -> None:
+    assert (ROOT / ".env.example").read_text() == env_example()
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    readme.write_text(TABLE.sub(lambda _: settings_table(), readme.read_text()))
+    (ROOT / ".env.example").write_text(env_example())
