@@ -12,6 +12,7 @@ import pytest
 from hf_watch.watch import cover as c
 from hf_watch.watch import reasons
 from hf_watch.watch.cover import Cover
+from hf_watch.watch.filesystems import Mount
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,9 +28,11 @@ class Inodes:
         self.room = 1_000_000
         self.watched: set[int] = set()
         self.removed: list[int] = []
+        self.bound: dict[str, Path] = {}  # by the name of a directory, what is mounted there instead
 
     def add(self, path: bytes) -> int:
-        wd = Path(os.fsdecode(path)).lstat().st_ino
+        directory = Path(os.fsdecode(path))
+        wd = self.bound.get(directory.name, directory).lstat().st_ino
         if wd not in self.watched and len(self.watched) >= self.room:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.watched.add(wd)
@@ -198,6 +201,61 @@ def test_both_halves_of_a_rename_in_either_order(root: Path, kernel: Inodes, beg
     assert watched_paths(cover) == {b"", b"c", b"c/b"}
     assert kernel.removed == []
     assert cover.gaps == {"c": reasons.NEW_DIRECTORY}
+
+
+@pytest.mark.parametrize("place", ["x", "new/x"])
+def test_what_was_made_while_its_place_was_unknown(root: Path, begun: Callable[[], Cover], place: str) -> None:
+    (root / "a" / "x").mkdir(parents=True)
+    cover = begun()
+    above, moved = cover.tree.find(b"a"), cover.tree.find(b"a/x")
+    assert above is not None
+    assert moved is not None
+    (root / place).parent.mkdir(exist_ok=True)
+    (root / "a" / "x").rename(root / place)
+    (root / place / "y").mkdir()
+    cover.disappeared(above, b"x", 10.0)
+    cover.appeared(moved, b"y", 10.0)
+    cover.appeared(cover.tree.root, os.fsencode(place.split("/", maxsplit=1)[0]), 10.0)
+    finish(cover, 10.0)
+    assert os.fsencode(f"{place}/y") in watched_paths(cover)
+
+
+def test_a_directory_that_seems_to_be_in_itself(root: Path, begun: Callable[[], Cover]) -> None:
+    (root / "a" / "b").mkdir(parents=True)
+    cover = begun()
+    inner = cover.tree.find(b"a/b")
+    assert inner is not None
+    (root / "a").rename(root / "aside")
+    (root / "a" / "b").mkdir(parents=True)
+    (root / "aside").rename(root / "a" / "b" / "a")
+    cover.appeared(inner, b"a", 10.0)  # the events of the moves are still to be read
+    cover.disappeared(cover.tree.root, b"a", 10.0)
+    cover.appeared(cover.tree.root, b"a", 10.0)
+    finish(cover, 10.0)
+    finish(cover, 11.0)
+    assert watched_paths(cover) == {b"", b"a", b"a/b", b"a/b/a", b"a/b/a/b"}
+    assert not list(cover.polled)
+
+
+@pytest.mark.parametrize(("real", "alias"), [("a", "b"), ("b", "a")])
+def test_of_one_directory_at_two_places_the_mount_is_polled(root: Path, kernel: Inodes, real: str, alias: str) -> None:
+    for name in ("a", "b"):  # listed in one order or the other
+        (root / name).mkdir()
+    kernel.bound = {alias: root / real}
+    mounts = {alias: Mount(str(root / alias), "ext4")}
+    cover = Cover(os.fsencode(root), kernel, mounts=mounts, trusting=False, enters=lambda _: True)
+    cover.begin(0.0)
+    finish(cover, 1.0)
+    assert cover.polled == (alias,)
+    assert watched_paths(cover) == {b"", os.fsencode(real)}
+
+
+def test_what_vanished_before_it_was_looked_at_is_no_gap(begun: Callable[[], Cover]) -> None:
+    cover = begun()
+    cover.appeared(cover.tree.root, b"vanished", 10.0)
+    finish(cover, 10.0)
+    assert not cover.gaps
+    assert not cover.polled
 
 
 def test_watches_are_given_back_a_few_at_a_time(root: Path, kernel: Inodes, begun: Callable[[], Cover]) -> None:

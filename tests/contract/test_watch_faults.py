@@ -341,6 +341,30 @@ def test_a_crash_is_told(root: Path, faulty: Faulty) -> None:
         seen(mirror, "g")
 
 
+class Asking(Mirror):
+    """A consumer that asks, when it hears of the root, whether the watch is alive."""
+
+    def __init__(self, root: str) -> None:
+        super().__init__(root)
+        self.watch: RootWatch | None = None
+        self.was_alive: list[bool] = []
+
+    def put(self, hint: Change | Gap) -> None:
+        if not hint.path and self.watch is not None:
+            self.was_alive.append(self.watch.is_alive())
+        super().put(hint)
+
+
+def test_whoever_hears_of_a_loss_finds_the_watch_ended(root: Path) -> None:
+    asking = Asking(str(root))
+    asking.watch = watch = RootWatch(str(root), asking)
+    watch.start()
+    root.rename(root.parent / "renamed")
+    eventually(lambda: asking.was_alive, "the loss is told")
+    assert asking.was_alive == [False]
+    watch.stop()
+
+
 def test_the_root_is_unmounted(root: Path, faulty: Faulty) -> None:
     with mirrored(str(root), lambda at, sink: RootWatch(at, sink, open_kernel=faulty.open)) as (mirror, watch):
         wd = faulty.watched["root"]

@@ -45,6 +45,7 @@ MASK = (
     | IN_DONT_FOLLOW
     | IN_EXCL_UNLINK
 )
+GATHER_S = 0.002  # a file is created, written and closed within: one hint, one round; a full storm is 400 events
 READ_BYTES = 1 << 16  # at most 2,048 events: a round is short, and few calls drain a full queue
 
 
@@ -58,7 +59,10 @@ class Kernel(Protocol):
         """Stop watching; a descriptor that the kernel has dropped already is none to complain about."""
 
     def wait(self, timeout_s: float | None) -> bool:
-        """Whether there is something to read; False after `timeout_s` and, for ever, after `wake`."""
+        """Whether there is something to read; False after `timeout_s` and, for ever, after `wake`.
+
+        When something comes, more is given a moment to come with it.
+        """
 
     def read(self) -> bytes:
         """Whole events as the kernel packs them; empty when there are none."""
@@ -85,6 +89,8 @@ class Inotify:
         self._ready = select.poll()
         self._ready.register(queue, select.POLLIN)
         self._ready.register(alarm, select.POLLIN)
+        self._woken = select.poll()
+        self._woken.register(alarm, select.POLLIN)
         self._ready.register(mounts, select.POLLPRI)  # proc_pid_mountinfo(5): once for each change
 
     def add(self, path: bytes) -> int:
@@ -99,7 +105,10 @@ class Inotify:
     def wait(self, timeout_s: float | None) -> bool:
         ready = {fd for fd, _ in self._ready.poll(None if timeout_s is None else timeout_s * 1000)}
         self._remounted = self._mounts in ready
-        return self._queue in ready
+        if self._queue not in ready:
+            return False
+        self._woken.poll(GATHER_S * 1000)
+        return True
 
     def remounted(self) -> bool:
         return self._remounted
