@@ -138,7 +138,7 @@ def _without_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _clean_key(key: str) -> str:
-    return redacted(str(key))
+    return printable(redacted(str(key)))
 
 
 def _clean(value: Any, key: str = "") -> Any:

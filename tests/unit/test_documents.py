@@ -1,4 +1,4 @@
-"""README's settings table and .env.example say what the settings are; `python -m tests.unit.test_documents` renews them."""
+"""README's settings table and .env.example say what the settings are; run as a program, this file renews them."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def env_example() -> str:
 
 
 def _env_lines() -> Iterator[str]:
-    yield "# Every variable that hf-watch reads. Copy to .env in the directory it is started in, and take away the # where"
+    yield "# Every variable that hf-watch reads. Copy to .env where it is started, and take away the # where"
     yield "# a value is to differ from its default. The environment wins over this file, this file over hf-watch.toml."
     yield ""
     yield "# Shared with every Hub tool"

@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hf_watch import places
+from hf_watch.destinations import place_of
+from hf_watch.errors import ConfigError
+from hf_watch.setting_sources import CLIENT_DEFAULTS, Loaded, load, prepare_environment, variables
+from hf_watch.settings import MESSAGE_FIELDS, TargetSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEST = "hf://datasets/acme/drop/incoming"
+TARGET = f'[[target]]\nsource = "/srv/drop"\ndest = "{DEST}"\n'
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No variable of ours, and an empty current directory; whatever a test sets is gone after it."""
+    before = dict(os.environ)
+    for name in [*variables(), "CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", *CLIENT_DEFAULTS]:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def _load(options: dict[str, Any] | None = None, *, toml: str | None = None, dotenv: str | None = None) -> Loaded:
+    if toml is not None:
+        Path("hf-watch.toml").write_text(toml)
+    if dotenv is not None:
+        Path(".env").write_text(dotenv)
+    return load(options or {}, None, Path(".env"))
+
+
+def _mistake(options: dict[str, Any] | None = None, *, toml: str | None = None, dotenv: str | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        _load(options, toml=toml, dotenv=dotenv)
+    return str(caught.value)
+
+
+def _one(loaded: Loaded) -> TargetSettings:
+    (target,) = loaded.settings.target
+    return target
+
+
+def test_source_and_dest_from_the_environment_alone_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_WATCH_SOURCE", "/srv/drop")
+    monkeypatch.setenv("HF_WATCH_DEST", DEST)
+    monkeypatch.setenv("HF_WATCH_QUIET_S", "0.5")
+    monkeypatch.setenv("HF_WATCH_EXCLUDE", "*.log,scratch/\n*.bak")
+    monkeypatch.setenv("HF_WATCH_HIDDEN", "true")
+    target = _one(_load())
+    assert (str(target.source), target.dest, target.quiet_s, target.hidden) == ("/srv/drop", DEST, 0.5, True)
+    assert target.exclude == ("*.log", "scratch/", "*.bak")
+
+
+def test_many_targets_in_toml() -> None:
+    loaded = _load(toml=TARGET + TARGET.replace("/srv/drop", "/srv/other"))
+    assert [str(target.source) for target in loaded.settings.target] == ["/srv/drop", "/srv/other"]
+    assert loaded.config == Path("hf-watch.toml")
+
+
+def test_the_order_is_command_line_environment_dotenv_file_credentials_defaults(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    toml = TARGET + "[commit]\nper_hour = 4\nburst = 4\nmax_files = 4\n"
+    dotenv = "HF_WATCH_COMMIT__PER_HOUR=3\nHF_WATCH_COMMIT__BURST=3\nHF_WATCH_SHUTDOWN_S=3\n"
+    monkeypatch.setenv("HF_WATCH_COMMIT__PER_HOUR", "2")
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    (credentials / "hf_watch_shutdown_s").write_text("5")
+    (credentials / "hf_watch_log_level").write_text("debug")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
+    settings = _load(toml=toml, dotenv=dotenv).settings
+    assert (settings.commit.per_hour, settings.commit.burst, settings.commit.max_files) == (2, 3, 4)
+    assert (settings.shutdown_s, settings.log_level) == (3, "debug")
+    assert settings.commit.max_bytes == 64 << 20
+
+
+def test_an_option_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_WATCH_QUIET_S", "2")
+    target = _one(_load({"source": "/srv/drop", "dest": DEST, "quiet_s": 1.5, "hidden": None, "exclude": ()}))
+    assert target.quiet_s == 1.5
+
+
+def test_source_and_dest_replace_the_targets_of_the_file() -> None:
+    loaded = _load({"source": "/srv/one", "dest": DEST}, toml=TARGET)
+    assert str(_one(loaded).source) == "/srv/one"
+
+
+@pytest.mark.parametrize(
+    ("toml", "said"),
+    [
+        (TARGET + "quiet = 2\n", "hf-watch.toml: target[0].quiet is unknown; did you mean quiet_s?"),
+        (TARGET + "[comit]\n", "hf-watch.toml: comit is unknown; did you mean commit?"),
+        (TARGET + "[commit]\nburts = 2\n", "hf-watch.toml: commit.burts is unknown; did you mean burst?"),
+        (TARGET + "quiet_s = -1\n", "target[0].quiet_s = -1: it should be greater than or equal to 0"),
+        (TARGET + "quiet_s = nan\n", "target[0].quiet_s = nan: it should be a finite number"),
+        (
+            TARGET + 'observer = "kqueue"\n',
+            "target[0].observer = 'kqueue': it should be 'auto', 'inotify' or 'polling'",
+        ),
+        (TARGET + "quiet_s = 99\n", "quiet_s = 99 is above max_wait_s = 60"),
+        (TARGET + 'commit_message = "{file}"\n', "{file} is unknown; allowed are {summary}, {files}, {target}"),
+        (TARGET + 'commit_message = "{"\n', "commit_message: '{' cannot be read"),
+        (TARGET + "[memory]\ninline_bytes = '1 GiB'\n", "inline_bytes = 1073741824 is above budget_bytes"),
+        ("[[target]]\ndest = 'hf://a/b'\n", "hf-watch.toml: target[0].source is missing"),
+        ("target = 3\n", "target = 3"),
+        ("quiet_s = 3\n", "hf-watch.toml: quiet_s belongs in a [[target]] table"),
+        ("[[target]\n", "hf-watch.toml: not TOML"),
+        ("commit = 3\n" + TARGET, "commit = 3"),
+    ],
+)
+def test_a_mistake_in_toml_is_a_line_with_key_value_and_what_is_allowed(toml: str, said: str) -> None:
+    text = _mistake(toml=toml)
+    assert said in text
+    assert "\n" not in text
+
+
+def test_a_file_that_is_not_utf_8_or_not_there_is_a_line(tmp_path: Path) -> None:
+    Path("hf-watch.toml").write_bytes(b"\xff\xfe")
+    assert "not TOML" in _mistake()
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load({}, tmp_path / "nowhere.toml", Path(".env"))
+
+
+def test_an_unknown_variable_is_named_with_the_nearest_known_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _mistake(dotenv="HF_WATCH_SOURC=/x\nOTHER=1\n") == (
+        ".env: HF_WATCH_SOURC is unknown; did you mean HF_WATCH_SOURCE?"
+    )
+    Path(".env").unlink()
+    monkeypatch.setenv("HF_WATCH_COMMIT_PER_HOUR", "3")
+    assert _mistake() == ("environment: HF_WATCH_COMMIT_PER_HOUR is unknown; did you mean HF_WATCH_COMMIT__PER_HOUR?")
+
+
+def test_a_wrong_value_names_the_variable_it_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_WATCH_SHUTDOWN_S", "soon")
+    assert _mistake(toml=TARGET).startswith("HF_WATCH_SHUTDOWN_S: shutdown_s = 'soon': it should be a valid number")
+
+
+def test_half_a_target_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_WATCH_QUIET_S", "3")
+    assert _mistake(toml=TARGET) == "HF_WATCH_QUIET_S: quiet_s is for one target, and its source is missing"
+
+
+def test_nothing_to_watch_says_what_to_give() -> None:
+    assert _mistake().startswith("nothing to watch: give SOURCE and DEST")
+
+
+def test_dotenv_sets_what_the_client_reads_but_never_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://from-environment")
+    monkeypatch.delenv("HF_HOME", raising=False)
+    Path(".env").write_text("HF_ENDPOINT=http://from-file\nHF_HOME=/from/file\nOTHER_THING=1\nHF_WATCH_QUIET_S=1\n")
+    prepare_environment(Path(".env"))
+    assert os.environ["HF_ENDPOINT"] == "http://from-environment"
+    assert os.environ["HF_HOME"] == "/from/file"
+    assert "OTHER_THING" not in os.environ
+    assert "HF_WATCH_QUIET_S" not in os.environ
+    assert os.environ["HF_XET_TELEMETRY_ENABLED"] == "false"
+
+
+def test_settings_are_frozen() -> None:
+    target = _one(_load(toml=TARGET))
+    with pytest.raises(ValueError, match="frozen"):
+        target.quiet_s = 3.0
+
+
+@given(st.dictionaries(st.sampled_from(sorted(TargetSettings.model_fields)), st.text() | st.integers() | st.none()))
+def test_whatever_a_target_holds_it_is_read_or_refused(values: dict[str, Any]) -> None:
+    try:
+        load({"source": "/srv/drop", "dest": DEST, **values}, None, Path("no.env"))
+    except ConfigError:
+        return
+
+
+@given(st.text())
+def test_any_message_template_is_refused_or_makes_a_message(template: str) -> None:
+    try:
+        target = TargetSettings(source=Path("/x"), dest=DEST, commit_message=template)
+    except ValueError:
+        return
+    assert target.commit_message.format(**MESSAGE_FIELDS).strip()
+
+
+@pytest.mark.parametrize(
+    ("dest", "repo_type", "repo_id", "revision", "prefix"),
+    [
+        ("hf://acme/m", "model", "acme/m", "main", ""),
+        ("hf://datasets/acme/drop@main/incoming/", "dataset", "acme/drop", "main", "incoming"),
+        ("hf://spaces/acme/app@feature%2Fx/a/b", "space", "acme/app", "feature/x", "a/b"),
+    ],
+)
+def test_destinations_are_what_the_hub_s_own_tools_take(
+    dest: str, repo_type: str, repo_id: str, revision: str, prefix: str
+) -> None:
+    place = place_of(dest, "http://hub")
+    found = place.destination
+    assert (found.endpoint, found.repo_type, found.repo_id, found.revision) == (
+        "http://hub",
+        repo_type,
+        repo_id,
+        revision,
+    )
+    assert place.prefix == prefix
+
+
+@pytest.mark.parametrize(
+    ("dest", "said"),
+    [
+        ("hf://buckets/acme/b", "bucket, not yet supported"),
+        ("hf://kernels/acme/k", "kernel, not yet supported"),
+        ("hf://acme", "not a destination"),
+        ("s3://acme/b", "not a destination"),
+        ("", "not a destination"),
+        ("hf://datasets/acme/drop/../x", "a path that the Hub refuses"),
+        ("hf://datasets/acme/drop/.git/x", "a path that the Hub refuses"),
+    ],
+)
+def test_other_destinations_are_refused_in_one_line(dest: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        place_of(dest, "http://hub")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def _places_mistake(toml: str, written: list[Path]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        places.check(_load(toml=toml).settings, written)
+    return str(caught.value)
+
+
+def _target(source: Path, dest: str = DEST) -> str:
+    return f'[[target]]\nsource = "{source}"\ndest = "{dest}"\n'
+
+
+def test_directories_that_would_feed_each_other_are_refused(tmp_path: Path) -> None:
+    outer, inner, file = tmp_path / "outer", tmp_path / "outer/inner", tmp_path / "file"
+    inner.mkdir(parents=True)
+    file.write_text("")
+    assert "it is a file" in _places_mistake(_target(file), [])
+    assert "target[1].source" in _places_mistake(_target(outer) + _target(inner, "hf://acme/other"), [])
+    assert "the same source and dest as target[0]" in _places_mistake(_target(outer) + _target(outer), [])
+    assert "would be published" in _places_mistake(_target(outer), [outer / "state"])
+    (tmp_path / "link").symlink_to(outer)
+    assert "would be published" in _places_mistake(_target(tmp_path / "link"), [outer / "state"])
+    assert "target[0].dest: 'hf://nonsense'" in _places_mistake(_target(outer, "hf://nonsense"), [])
+
+
+def test_one_directory_may_go_to_two_places_and_may_be_missing(tmp_path: Path) -> None:
+    settings = _load(toml=_target(tmp_path / "drop") + _target(tmp_path / "drop", "hf://acme/other")).settings
+    places.check(settings, [tmp_path / "state"])
+    assert [name for name, _ in settings.named_targets()] == ["drop", "drop-2"]
+
+
+def test_each_configuration_has_a_state_directory_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def state_dir(dest: str, **options: Any) -> Path:
+        loaded = _load({"source": str(tmp_path / "drop"), "dest": dest, **options})
+        return places.state_dir_of(loaded.settings, loaded.config)
+
+    assert state_dir(DEST) == state_dir(DEST)
+    assert state_dir(DEST) != state_dir("hf://acme/other")
+    assert state_dir(DEST).parent == tmp_path / "state/hf-watch"
+    assert state_dir(DEST, state_dir=tmp_path / "here") == tmp_path / "here"
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/hf-watch:/other")
+    assert state_dir(DEST).parent == Path("/var/lib/hf-watch")
