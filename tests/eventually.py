@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 LOOK_AGAIN_S = 0.01
 
+T = TypeVar("T")
 
-def eventually(check: Callable[[], object], what: str, timeout_s: float = 30.0) -> None:
-    """Return as soon as `check` is true; AssertionError, naming `what`, when it is not within `timeout_s` seconds.
+
+def eventually(check: Callable[[], T], what: str, timeout_s: float = 30.0) -> T:
+    """Return what `check` returns as soon as it is true; AssertionError, naming `what`, when it is not within `timeout_s` seconds.
 
     The limit is for machines under load, not a statement about speed.
     """
     until = time.monotonic() + timeout_s
     never = threading.Event()
-    while not check():
+    while not (found := check()):
         if time.monotonic() >= until:
             raise AssertionError(f"not within {timeout_s:.0f} s: {what}")
         never.wait(LOOK_AGAIN_S)
+    return found
