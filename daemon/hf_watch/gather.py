@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hf_watch.model import Staged
+from hf_watch.model import Delete, Staged
 from hf_watch.scan import LARGEST_BLOB_BYTES
 from hf_watch.snapshots import Found, Lost
 
@@ -64,6 +64,11 @@ def _may_be_held(size_bytes: int) -> int:
     return size_bytes if size_bytes <= LARGEST_BLOB_BYTES else 0
 
 
+def _sent_bytes(operation: Staged | Delete) -> int:
+    """What has gone out already; what travels inside the commit has not."""
+    return operation.size_bytes - operation.held_bytes if isinstance(operation, Staged) else 0
+
+
 @dataclass(frozen=True, slots=True)
 class Gatherer:
     """Puts the next commit of one destination together, on its worker's thread."""
@@ -90,7 +95,8 @@ class Gatherer:
             except BaseException:
                 self._give_back(gathered)
                 raise
-        self.snapshots.flush()
+            finally:
+                self.snapshots.flush()
         return gathered.ready
 
     def _fill(self, gathered: _Gathered, held: ExitStack) -> None:
@@ -124,7 +130,7 @@ class Gatherer:
         ready = self.publisher.stage(self.publisher.held_in_repo(gathered.group))
         held.close()
         gathered.staged(ready)
-        self.budget.sent(sum(each.operation.size_bytes for each in ready if isinstance(each.operation, Staged)))
+        self.budget.sent(sum(_sent_bytes(each.operation) for each in ready))
 
     def _give_back(self, gathered: _Gathered) -> None:
         now = self.clock()

@@ -386,17 +386,17 @@ class Ledger:
         """Compare all that is known below a root with all that its repo holds there, by relative path.
 
         What the Hub does not hold as recorded is put in doubt. Returns how many paths that were. The remote files are
-        consumed in one pass and kept on disk, not in memory.
+        consumed in one pass and kept on disk, not in memory; they may come slowly, and nobody else waits meanwhile.
         """
         self._connection.execute("CREATE TEMP TABLE remote (dir BLOB, name BLOB, sha256 BLOB, git_sha1 BLOB)")
         with closing(self._connection.cursor()) as cursor:
             try:
-                with self._transaction() as db:
-                    db.executemany(
-                        "INSERT INTO temp.remote VALUES (?, ?, ?, ?)",
-                        ((*_split(path), file.sha256, file.git_sha1) for path, file in remote),
-                    )
-                    db.execute("CREATE INDEX temp.remote_path ON remote (dir, name)")
+                self._connection.executemany(
+                    "INSERT INTO temp.remote VALUES (?, ?, ?, ?)",
+                    ((*_split(path), file.sha256, file.git_sha1) for path, file in remote),
+                )
+                self._connection.execute("CREATE INDEX temp.remote_path ON remote (dir, name)")
+                with self._transaction():
                     cursor.execute(_DOUBT_UNLIKE, (root.id,))
             finally:
                 self._connection.execute("DROP TABLE temp.remote")

@@ -26,7 +26,7 @@ from hf_watch.errors import (
 from hf_watch.ledger import Intended
 from hf_watch.model import Batch, Delete, Outcome, Staged
 from hf_watch.paths import printable
-from hf_watch.snapshots import Found, Lost
+from hf_watch.snapshots import IGNORED_REASON, Found, Lost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+STILL_LANDS_S = 120.0  # a commit whose answer was lost may arrive this much later: twice the Hub's own time-out
+NOT_HELD_REASON = "the Hub wants it inside the commit, and it is larger than memory.inline_bytes"
 BULK_PATHS = 50  # above it, asking what the repo holds costs less than preparing the uploads one by one
-IGNORED_REASON = "the repo's own .gitignore matches it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Publisher:
         self._message = message
         self._clock = clock
         self._in_hand: list[Parcel] = []
-        self._unclear: list[str] = []  # batches that may have landed, or may land yet
+        self._unclear: dict[str, float] = {}  # batches that may have landed, and until when they may land yet
         self._parent: str | None = None
 
     @property
@@ -106,7 +107,7 @@ class Publisher:
         for each in found:
             file = remote.get(each.repo_path)
             if file is not None and file.holds(each.snapshot.digest):
-                self._snapshots.touch(each)
+                self._touch(each)
             else:
                 left.append(each)
         return left
@@ -136,12 +137,27 @@ class Publisher:
     def _sorted_out(self, found: Found, staged: Staged) -> Iterable[Ready]:
         if found.fd is not None and scan.fingerprint(found.fd) != found.snapshot.fingerprint:
             found.target.settler.look_again(found.waiting, self._clock(), None)  # it moved while it was sent
+        elif found.fd is not None and staged.held_bytes:
+            self._set_aside(found, NOT_HELD_REASON)  # its descriptor, and so its content, is gone by the commit
         elif staged.outcome is Outcome.UNCHANGED:
-            self._snapshots.touch(found)
+            self._touch(found)
         elif staged.outcome is Outcome.IGNORED:
             self._skip(found)
         else:
             yield Ready(found.without_content(), staged)
+
+    def _touch(self, found: Found) -> None:
+        """The Hub holds this content: to be written down, unless a commit that is still under way may replace it."""
+        if not self._may_yet_differ(found):
+            self._snapshots.touch(found)
+
+    def _may_yet_differ(self, origin: Found | Lost) -> bool:
+        """Whether a commit of this path may land yet; then the path was given back until that is over."""
+        known = self._ledger.known(origin.target.root, origin.waiting.path)
+        if not self._unclear or known is None or known.digest is not None:
+            return False
+        origin.target.settler.put_back(origin.waiting, max(self._unclear.values()))
+        return True
 
     def _skip(self, found: Found) -> None:
         log.warning(
@@ -174,6 +190,8 @@ class Publisher:
         yield from self._ledger.candidates(lost.target.root, lost.waiting.path)
 
     def _leave(self, lost: Lost, *, is_there: bool) -> None:
+        if self._may_yet_differ(lost):
+            return
         if is_there:
             log.warning(
                 "path.kept", target=lost.target.spec.name, path=printable(lost.waiting.path),
@@ -187,7 +205,8 @@ class Publisher:
         except SourceError as error:
             held = str(error)
         if held is None:
-            return scan.file_is_gone(lost.target.path, lost.waiting.path)
+            is_gone = scan.file_is_gone(lost.target.path, lost.waiting.path)
+            return is_gone and not self._snapshots.handed_over(lost.target, lost.repo_path)
         log.warning("delete.held", target=lost.target.spec.name, path=printable(lost.waiting.path), reason=held)
         return False
 
@@ -198,17 +217,24 @@ class Publisher:
         """
         if not self._unclear:
             return
-        head = self._hub.head()
-        landed = {batch_id: commit for batch_id in self._unclear if (commit := self._hub.find(batch_id)) is not None}
-        for batch_id, commit in landed.items():
-            self._ledger.found_batch(batch_id, commit)
-            log.info("commit.found", commit=commit, batch=batch_id, reason="its answer was lost")
-        self._unclear = [batch_id for batch_id in self._unclear if batch_id not in landed]
+        head, now = self._hub.head(), self._clock()
+        for batch_id, until in list(self._unclear.items()):
+            commit = self._hub.find(batch_id)
+            if commit is not None:
+                self._ledger.found_batch(batch_id, commit)
+                log.info("commit.found", commit=commit, batch=batch_id, reason="its answer was lost")
+            elif now < until:
+                continue
+            else:
+                self._ledger.dropped_batch(batch_id)
+            del self._unclear[batch_id]
         self._parent = head if self._unclear else None
 
     def suspect(self, batch_ids: Iterable[str]) -> None:
         """Batches that were intended and never answered."""
-        self._unclear.extend(batch_id for batch_id in batch_ids if batch_id not in self._unclear)
+        until = self._clock() + STILL_LANDS_S
+        for batch_id in batch_ids:
+            self._unclear.setdefault(batch_id, until)
 
     def put(self, ready: Sequence[Ready]) -> None:
         """Take the operations of the next commit in hand, uploads before deletes."""
@@ -217,12 +243,15 @@ class Publisher:
             self._in_hand.append(self._parcel(ordered))
 
     def commit(self) -> Receipt | None:
-        """Commit what is in hand, one batch, and record what the Hub answered; None when it was refused as bad.
+        """Commit what is in hand, one batch, and record what the Hub answered; None when no commit was made of it.
 
         Raises the HubError that stopped it. What the Hub refused for now stays in hand; what it refused as a whole is
         in hand in two halves; all else is back with its settlers.
         """
-        parcel = self._in_hand.pop()
+        parcel = self._still_meant(self._in_hand.pop())
+        if not parcel.ready:
+            self._ledger.dropped_batch(parcel.id)
+            return None
         batch = Batch(parcel.id, tuple(each.operation for each in parcel.ready), self._message(parcel))
         self._intend(parcel)
         began = self._clock()
@@ -235,7 +264,7 @@ class Publisher:
             self._keep(parcel)
             raise
         except AmbiguousError:
-            self._unclear.append(parcel.id)
+            self.suspect([parcel.id])
             self._give_back(parcel)
             raise
         except HubError:
@@ -244,6 +273,11 @@ class Publisher:
             raise
         self._record(parcel, receipt, began)
         return receipt
+
+    def _still_meant(self, parcel: Parcel) -> Parcel:
+        """Without the deletes that are not due any more: what waits in hand may wait for long."""
+        meant = [each for each in parcel.ready if isinstance(each.origin, Found) or self._may_delete(each.origin)]
+        return Parcel(parcel.id, tuple(meant))
 
     def _parcel(self, ready: Sequence[Ready]) -> Parcel:
         return Parcel(uuid.uuid4().hex, tuple(ready))
@@ -300,7 +334,7 @@ class Publisher:
         self._ledger.recorded_batch(parcel.id, root, receipt.commit, receipt.head)
         for batch_id in self._unclear:
             self._ledger.dropped_batch(batch_id)
-        self._unclear, self._parent = [], None
+        self._unclear, self._parent = {}, None
         self.files += len(parcel.ready)
         log.info(
             "commit.recorded", target=",".join(sorted({each.origin.target.spec.name for each in parcel.ready})),
@@ -312,5 +346,4 @@ class Publisher:
 def _intended(ready: Ready) -> Intended:
     origin = ready.origin
     digest = origin.snapshot.digest if isinstance(origin, Found) else None
-    generation = origin.target.generation
-    return Intended(origin.target.root, origin.waiting.path, origin.repo_path, digest, generation)
+    return Intended(origin.target.root, origin.waiting.path, origin.repo_path, digest, origin.generation)

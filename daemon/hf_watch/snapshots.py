@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+IGNORED_REASON = "the repo's own .gitignore matches it"
 UNREADABLE_RETRY_S = 60.0  # a file that may not be read is tried again this often, and at once when it is touched
 
 
@@ -39,6 +40,7 @@ class Found:
     repo_path: str
     snapshot: Snapshot
     known: Known | None
+    generation: int  # which incarnation of the root it was read in
     fd: int | None
 
     @property
@@ -55,7 +57,7 @@ class Found:
     def recorded(self) -> Recorded:
         """The row that says that the Hub holds it."""
         fingerprint = None if self.is_racy else self.snapshot.fingerprint
-        return Recorded(self.waiting.path, self.repo_path, fingerprint, self.snapshot.digest, self.target.generation)
+        return Recorded(self.waiting.path, self.repo_path, fingerprint, self.snapshot.digest, self.generation)
 
     def without_content(self) -> Found:
         """The same, without the bytes and the descriptor that are no longer needed."""
@@ -69,6 +71,7 @@ class Lost:
     target: Target
     waiting: Waiting
     repo_path: str
+    generation: int  # which incarnation of the root it was last seen in
 
 
 class Snapshots:
@@ -138,14 +141,18 @@ class Snapshots:
         if in_repo is None or (not open_allowed and self._is_busy(target, waiting, fd, before)):
             return None
         snapshot = scan.read(fd, waiting.path, before, self._inline_bytes, open_allowed=open_allowed)
-        found = Found(target, waiting, in_repo, snapshot, known, fd if snapshot.content is None else None)
+        held_fd = fd if snapshot.content is None else None
+        found = Found(target, waiting, in_repo, snapshot, known, target.generation, held_fd)
         if plan.same_content(snapshot, known):
             self.touch(found)
             return None
         return found
 
     def _is_set_aside(self, target: Target, waiting: Waiting, before: Fingerprint) -> bool:
-        return self._ledger.reason_set_aside(target.root, waiting.path, before) is not None
+        reason = self._ledger.reason_set_aside(target.root, waiting.path, before)
+        if reason is not None and reason != IGNORED_REASON and self._single_pass:
+            self._give_up(target, waiting, reason)
+        return reason is not None
 
     def _place(self, target: Target, waiting: Waiting, before: Fingerprint) -> str | None:
         """The path in the repo; None when there cannot be one, and the file was set aside."""
@@ -185,12 +192,12 @@ class Snapshots:
     def _gone(self, target: Target, waiting: Waiting, known: Known | None) -> Lost | None:
         if known is None or not scan.file_is_gone(target.path, waiting.path):
             return None
-        if target.spec.on_delete == "keep":
+        if target.spec.on_delete == "keep" or self.handed_over(target, known.repo_path):
             self._forget(target, waiting.path)
             return None
         if known.generation != target.generation:
             return None  # it was last seen in another directory that stood at the root's path
-        return Lost(target, waiting, known.repo_path)
+        return Lost(target, waiting, known.repo_path, known.generation)
 
     def _is_busy(self, target: Target, waiting: Waiting, fd: int, looked: Fingerprint) -> bool:
         """Whether somebody may still be writing; then the path was given back, or given up in a single pass."""
@@ -225,7 +232,25 @@ class Snapshots:
         for other in self._targets:
             if other is target:
                 return None
-            path = local_path(other.spec.prefix, in_repo)
-            if path is not None and other.spec.wanted.reaches(path) and scan.is_file(other.path, path):
+            path = _file_for(other, in_repo)
+            if path is not None:
                 return os.path.join(other.path, path)  # noqa: PTH118  as above
         return None
+
+    def handed_over(self, target: Target, in_repo: str) -> bool:
+        """Whether another target has a file for the path that `target` lost; it is looked at anew then."""
+        for other in self._targets:
+            path = None if other is target else _file_for(other, in_repo)
+            if path is not None:
+                self._ledger.record(other.root, (), [path])
+                other.settler.note(Change(path, ChangeKind.FOUND, self._clock()))
+                return True
+        return False
+
+
+def _file_for(target: Target, in_repo: str) -> str | None:
+    """The relative path of the target's file that belongs at `in_repo`, or None when it has none."""
+    path = local_path(target.spec.prefix, in_repo)
+    if path is None or not target.spec.wanted.reaches(path) or not scan.is_file(target.path, path):
+        return None
+    return path
