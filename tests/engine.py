@@ -18,11 +18,13 @@ from hf_watch.plan import Limits, summary
 from hf_watch.target import TargetSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from hf_watch.model import Change, Gap
     from hf_watch.ports import Hub
     from hf_watch.publish import Parcel
+    from hf_watch.worker import Worker
 
 DESTINATION = Destination("http://hub.example", "dataset", "acme/drop", "main")
 
@@ -64,6 +66,28 @@ def message(parcel: Parcel) -> str:
     return summary(each.operation for each in parcel.ready)
 
 
+@dataclass(frozen=True)
+class Running:
+    """The loop of a daemon, in the test's hands."""
+
+    worker: Worker
+    clock: Clock
+
+    def turn(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.worker._turn()
+
+    def go_on(self, duration_s: float) -> None:
+        """Let so much time pass."""
+        until = self.clock() + duration_s
+        while self.clock() < until:
+            self.worker._turn()
+
+    def hint(self, hint: Change | Gap, target: int = 0) -> None:
+        """What the watch of a target says."""
+        self.worker._inbox.put(target, hint)
+
+
 @dataclass
 class Engine:
     """Passes over the given targets; the ledger's file outlives each of them."""
@@ -75,7 +99,7 @@ class Engine:
     inline_bytes: int = 1 << 20
     verify: bool = False
     create_repo: bool = False
-    ledger_type: type[Ledger] = Ledger
+    ledger_of: Callable[[Path], Ledger] = Ledger
     per_hour: float = 0.0
     burst: float = 25.0
     seed: int = 0
@@ -90,7 +114,7 @@ class Engine:
             stage_bytes=4 << 20, create_repo=self.create_repo, private=True, verify=self.verify,
             single_pass=single_pass,
         )  # fmt: skip
-        with self.ledger_type(self.state_dir / "ledger.sqlite3") as ledger:
+        with self.ledger_of(self.state_dir / "ledger.sqlite3") as ledger:
             yield assemble(
                 spec,
                 Surroundings(
@@ -99,6 +123,14 @@ class Engine:
                     unit_random=random.Random(self.seed).random,  # noqa: S311  jitter
                 ),
             )  # fmt: skip
+
+    @contextmanager
+    def running(self) -> Iterator[Running]:
+        """A daemon whose loop goes on turn by turn; left without a word, as if killed."""
+        with self.assembled(single_pass=False) as assembled:
+            for target in assembled.worker._targets:
+                target.take_up(self.clock())
+            yield Running(assembled.worker, self.clock)
 
     def sync(self) -> Assembled:
         """One full pass."""

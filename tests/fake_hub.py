@@ -60,23 +60,34 @@ class FakeRepo:
 
 @dataclass(frozen=True)
 class Fault:
-    """What one call does instead of working: `error` is raised, after the effect if the answer is to be lost."""
+    """What one call does instead of working: `error` is raised, after the effect if the answer is to be lost.
+
+    A `late` commit has its effect when the test says so (`FakeHub.land`).
+    """
 
     error: HubError
     after_effect: bool = False
+    late: bool = False
 
 
 class FakeHub:
     """ports.Hub. `script[verb]` holds the faults of the next calls of that verb; None lets one through."""
 
-    def __init__(self, repo: FakeRepo | None = None, bad: Callable[[str], bool] = lambda _: False) -> None:
+    def __init__(
+        self,
+        repo: FakeRepo | None = None,
+        bad: Callable[[str], bool] = lambda _: False,
+        largest_regular_bytes: int = LARGEST_REGULAR_BYTES,
+    ) -> None:
         self.repo = FakeRepo() if repo is None else repo
         self.exists = True
         self.script: dict[str, deque[Fault | None]] = {}
         self.calls: list[str] = []
         self.ignored: set[str] = set()
-        self.late: list[Batch] = []  # commits whose request is still under way somewhere
+        self.late: list[tuple[str, Batch]] = []  # commits still under way somewhere, by the head they began with
+        self.on_call: Callable[[str], None] = lambda _: None  # what happens elsewhere while a call is under way
         self._bad = bad
+        self._largest_regular_bytes = largest_regular_bytes
 
     def head(self) -> str:
         self._called("head")
@@ -100,6 +111,11 @@ class FakeHub:
         fault = self._called("commit")
         if parent is not None and parent != self.repo.head:
             raise MovedError("412: a commit has happened since")
+        if fault is not None and fault.late:
+            self.late.append((self.repo.head, batch))
+            raise fault.error
+        if len({operation.repo_path for operation in batch.operations}) < len(batch.operations):
+            raise ValueError("a repo path stands twice in one batch")
         for operation in batch.operations:
             if self._bad(operation.repo_path):
                 raise RejectedError("400: one of these is bad")
@@ -108,26 +124,34 @@ class FakeHub:
             raise fault.error
         return Receipt(commit.id, commit.id, f"fake://{commit.id}")
 
+    def land(self) -> None:
+        """What was still under way arrives; as on the Hub, only if no commit has happened since."""
+        for head, batch in self.late:
+            if head == self.repo.head:
+                self.repo.apply(batch.id, batch.message, *_effect(batch.operations))
+        self.late.clear()
+
     def find(self, batch_id: str) -> str | None:
         self._called("find")
         return next((commit.id for commit in self.repo.commits if commit.batch_id == batch_id), None)
 
     def paths_info(self, repo_paths: Sequence[str]) -> list[RemoteFile]:
         self._called("paths_info")
-        return [_remote(path, self.repo.files[path]) for path in repo_paths if path in self.repo.files]
+        return [self._remote(path, self.repo.files[path]) for path in repo_paths if path in self.repo.files]
 
     def tree(self, prefix: str) -> Iterator[RemoteFile]:
         self._called("tree")
         for path, content in sorted(self.repo.files.items()):
             if not prefix or path.startswith(prefix + "/"):
-                yield _remote(path, content)
+                yield self._remote(path, content)
 
     def _called(self, verb: str) -> Fault | None:
         """Note the call; raise what comes before its effect; return what comes after it."""
         self.calls.append(verb)
+        self.on_call(verb)
         faults = self.script.get(verb)
         fault = faults.popleft() if faults else None
-        if fault is not None and not fault.after_effect:
+        if fault is not None and not fault.after_effect and not fault.late:
             raise fault.error
         if not self.exists and verb != "create":
             raise MissingRepoError("404: Repository Not Found")
@@ -137,13 +161,19 @@ class FakeHub:
         content = upload.snapshot.content
         if content is None:
             content = Path(upload.readable_path).read_bytes()
-        is_regular = len(content) <= LARGEST_REGULAR_BYTES
+        is_regular = len(content) <= self._largest_regular_bytes
         outcome = Outcome.COMMITTED
         if upload.repo_path in self.ignored:
             outcome = Outcome.IGNORED
         elif self.repo.files.get(upload.repo_path) == content:
             outcome = Outcome.UNCHANGED
         return Staged(upload.repo_path, len(content), len(content) if is_regular else 0, outcome, content)
+
+    def _remote(self, path: str, content: bytes) -> RemoteFile:
+        digest: Digest = digest_of(content)
+        if len(content) > self._largest_regular_bytes:
+            return RemoteFile(path, len(content), digest.sha256, None)
+        return RemoteFile(path, len(content), None, digest.git_sha1)
 
 
 def lost_answer(text: str = "504: Gateway Time-out") -> Fault:
@@ -160,10 +190,3 @@ def _content(staged: Staged) -> bytes:
     if not isinstance(staged.ticket, bytes):
         raise TypeError(f"{staged.repo_path}: staged by another adapter")
     return staged.ticket
-
-
-def _remote(path: str, content: bytes) -> RemoteFile:
-    digest: Digest = digest_of(content)
-    if len(content) > LARGEST_REGULAR_BYTES:
-        return RemoteFile(path, len(content), digest.sha256, None)
-    return RemoteFile(path, len(content), None, digest.git_sha1)

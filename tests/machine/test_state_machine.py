@@ -1,0 +1,333 @@
+"""Whatever happens to the disk, to the Hub and to the process, in whatever order: nothing is lost or deleted unasked.
+
+The machine writes, renames and deletes real files, plays faults, lands late commits and kills the process at any step
+of the ledger or the Hub, in single passes and in a daemon that goes on turn by turn; then it lets things calm down.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections import deque
+from contextlib import ExitStack, closing
+from functools import partial
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from hf_watch.errors import (
+    AmbiguousError,
+    HubError,
+    MissingEntryError,
+    MissingRepoError,
+    MovedError,
+    RetryableError,
+    UnauthorizedError,
+)
+from hf_watch.model import Change, ChangeKind, Delete, Gap
+from hf_watch.scan import digest_of
+from tests.engine import Clock, Engine, Running, target_spec
+from tests.fake_hub import Fault, lost_answer
+from tests.mortal import Crash, Fate, MortalHub, MortalLedger
+
+if TYPE_CHECKING:
+    from hf_watch.model import Batch, Receipt
+
+LARGE = b"0123456789abcdef" * 8  # above `inline_bytes`: handed over by its path
+INLINE_BYTES = 64
+STILL_LANDS_S = 60.0  # how long after its request a commit may still arrive
+FILES = st.sampled_from(["a", "b", "bad", "d", "d/a", "d/b", "d/e/a", "f/a"])
+PLACES = st.sampled_from(["a", "b", "d", "d/a", "d/e", "f", "g"])
+CONTENTS = st.sampled_from([b"", b"1", b"2", LARGE, LARGE + b"!"])
+THEIRS = {"README.md": b"theirs", "other/a": b"theirs", "incoming/theirs": b"theirs", "incoming/d/theirs": b"theirs"}
+DEFINITE = [
+    RetryableError("503: Service Unavailable"),
+    RetryableError("429: Too Many Requests", retry_after_s=20.0),
+    UnauthorizedError("401: Unauthorized"),
+    MissingRepoError("404: Repository Not Found"),
+]
+COMMIT_FAULTS = [
+    *(Fault(error) for error in DEFINITE),
+    Fault(MovedError("409: Another commit operation is in progress")),
+    Fault(MissingEntryError("404: Entry Not Found")),
+    Fault(AmbiguousError("504: Gateway Time-out")),
+    Fault(AmbiguousError("504: Gateway Time-out"), late=True),
+    lost_answer(),
+]
+OTHER_VERBS = ["head", "check_write", "find", "paths_info", "tree", "stage"]
+
+
+class WatchedHub(MortalHub):
+    """A Hub that holds every commit against the disk as it is at that moment."""
+
+    def __init__(self, fate: Fate, clock: Clock, drop: Path) -> None:
+        super().__init__(fate, lambda path: path.endswith("/bad"), INLINE_BYTES)
+        self.land_in: int | None = None  # calls
+        self.on_call = self._pass_time
+        self._clock = clock
+        self._drop = drop
+        self._late_since = 0.0
+
+    def commit(self, batch: Batch, parent: str | None = None) -> Receipt:
+        for operation in batch.operations:
+            if isinstance(operation, Delete):
+                assert not (self._drop / operation.repo_path.removeprefix("incoming/")).is_file(), "deleted unasked"
+        if not self.late:
+            self._late_since = self._clock()
+        return super().commit(batch, parent)
+
+    def land(self) -> None:
+        if self._clock() > self._late_since + STILL_LANDS_S:
+            self.late.clear()
+        super().land()
+
+    def _pass_time(self, _verb: str) -> None:
+        if self.land_in is not None:
+            self.land_in -= 1
+            if self.land_in < 0:
+                self.land_in = None
+                self.land()
+
+
+class Publishing(RuleBasedStateMachine):
+    """One target, one destination. Subclasses say what becomes of deleted files."""
+
+    on_delete: ClassVar[Literal["keep", "mirror"]]
+
+    @initialize()
+    def begin(self) -> None:
+        self.work = Path(mkdtemp(prefix="hf-watch-"))
+        self.drop = self.work / "drop"
+        self.drop.mkdir()
+        (self.drop / ".anchor").touch()  # an empty root is a case of its own
+        self.clock = Clock()
+        self.fate = Fate()
+        self.hub = WatchedHub(self.fate, self.clock, self.drop)
+        self.hub.repo.apply("", "theirs", dict(THEIRS), [])
+        self.engine = Engine(
+            self.work,
+            [target_spec(self.drop, on_delete=self.on_delete, rescan_s=20.0)],
+            self.hub,
+            inline_bytes=INLINE_BYTES,
+            ledger_of=partial(MortalLedger, fate=self.fate),
+            clock=self.clock,
+        )
+        self.process = ExitStack()
+        self.running: Running | None = None
+        self.was_at: dict[str, set[bytes]] = {}  # every content that a path ever had on disk
+        self.theirs: dict[str, bytes | None] = {}  # what others put or left at a path of ours
+        self.unseen: set[str] = set()  # what others did since the branch was last compared with the ledger
+
+    def teardown(self) -> None:
+        if not hasattr(self, "work"):
+            return
+        try:
+            self.calm_down(land=True)
+        finally:
+            self.process.close()
+            shutil.rmtree(self.work)
+
+    # The disk.
+
+    @rule(path=FILES, content=CONTENTS, hinted=st.booleans())
+    def write(self, path: str, content: bytes, *, hinted: bool) -> None:
+        file = self.drop / path
+        for above in [*file.relative_to(self.drop).parents][-2::-1]:
+            if (self.drop / above).is_file():
+                (self.drop / above).unlink()
+        if file.is_dir():
+            shutil.rmtree(file)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        self._changed([path], ChangeKind.CLOSED, hinted=hinted)
+
+    @rule(place=PLACES, hinted=st.booleans())
+    def delete(self, place: str, *, hinted: bool) -> None:
+        target = self.drop / place
+        if target.is_dir():
+            shutil.rmtree(target)
+        elif target.is_file():
+            target.unlink()
+        self._changed([place], ChangeKind.GONE, hinted=hinted)
+
+    @rule(old=PLACES, new=PLACES, hinted=st.booleans())
+    def rename(self, old: str, new: str, *, hinted: bool) -> None:
+        try:
+            (self.drop / old).rename(self.drop / new)
+        except OSError:
+            return  # nothing there, or no place for it: the kernel's business
+        self._changed([old], ChangeKind.GONE, hinted=hinted)
+        if (self.drop / new).is_dir():
+            self._gap(new, hinted=hinted)
+        else:
+            self._changed([new], ChangeKind.ARRIVED, hinted=hinted)
+
+    @rule(path=FILES, hinted=st.booleans())
+    def touch(self, path: str, *, hinted: bool) -> None:
+        if (self.drop / path).is_file():
+            (self.drop / path).touch()
+            self._changed([path], ChangeKind.TOUCHED, hinted=hinted)
+
+    @rule(place=PLACES)
+    def make_directory(self, place: str) -> None:
+        if not any((self.drop / above).is_file() for above in (place, place.partition("/")[0])):
+            (self.drop / place).mkdir(parents=True, exist_ok=True)
+
+    # The Hub.
+
+    @rule(fault=st.sampled_from(COMMIT_FAULTS))
+    def fail_commit(self, fault: Fault) -> None:
+        self.hub.script.setdefault("commit", deque()).append(fault)
+
+    @rule(verb=st.sampled_from(OTHER_VERBS), error=st.sampled_from(DEFINITE))
+    def fail(self, verb: str, error: HubError) -> None:
+        self.hub.script.setdefault(verb, deque()).append(Fault(error))
+
+    @rule(calls=st.integers(0, 4))
+    def land(self, calls: int) -> None:
+        self.hub.land_in = calls
+
+    @precondition(lambda self: self.running is None)  # a commit of ours would hide theirs until `--verify`
+    @rule(path=FILES, content=st.one_of(st.none(), CONTENTS))
+    def somebody_commits(self, path: str, content: bytes | None) -> None:
+        in_repo = f"incoming/{path}"
+        if content is None and in_repo not in self.hub.repo.files:
+            return
+        gone = [in_repo] if content is None else []
+        self.hub.repo.apply("", "theirs", {} if content is None else {in_repo: content}, gone)
+        self.theirs[in_repo] = content
+        self.unseen.add(in_repo)
+
+    # The process.
+
+    @rule(left=st.one_of(st.none(), st.integers(0, 40)))
+    def sync(self, left: int | None) -> None:
+        self._kill()
+        self.fate.left = left
+        try:
+            self.engine.sync()
+        except Crash:
+            pass
+        finally:
+            self.fate.left = None
+
+    @rule(turns=st.integers(1, 12), left=st.one_of(st.none(), st.integers(0, 30)))
+    def run(self, turns: int, left: int | None) -> None:
+        self.fate.left = left
+        try:
+            if self.running is None:
+                self.running = self.process.enter_context(self.engine.running())
+            self.running.turn(turns)
+        except Crash:
+            self._kill()
+        finally:
+            self.fate.left = None
+
+    @precondition(lambda self: self.running is not None)
+    @rule()
+    def kill(self) -> None:
+        self._kill()
+
+    @rule(land=st.booleans())
+    def calm_down(self, *, land: bool) -> None:
+        self.hub.script.clear()
+        if land:
+            self.hub.land()
+        if self.running is not None:
+            self.running.go_on(200.0)
+        else:
+            self._kill()
+            self.engine.sync()
+        self.hub.late.clear()
+        self.unseen.clear()
+        self.converged()
+
+    # What holds.
+
+    def converged(self) -> None:
+        on_disk = {f"incoming/{path}": content for path, content in self._files().items() if path != "bad"}
+        held = self.hub.repo.files
+        assert {path: held.get(path) for path in on_disk} == on_disk
+        if self.on_delete == "mirror":
+            rest = {path: content for path, content in held.items() if path not in on_disk and path not in THEIRS}
+            assert rest == {path: content for path, content in rest.items() if self.theirs.get(path) == content}
+
+    @invariant()
+    def what_the_ledger_vouches_for_the_hub_holds(self) -> None:
+        if not (self.work / "ledger.sqlite3").exists():
+            return
+        with closing(sqlite3.connect(self.work / "ledger.sqlite3")) as db:
+            try:
+                rows = db.execute("SELECT repo_path, sha256 FROM file WHERE sha256 IS NOT NULL").fetchall()
+            except sqlite3.OperationalError:
+                return  # killed before its first page
+        held = {path: digest_of(content).sha256 for path, content in self.hub.repo.files.items()}
+        vouched = {path: sha256 for path, sha256 in rows if path not in self.unseen}
+        assert vouched == {path: held.get(path) for path in vouched}
+
+    @invariant()
+    def what_is_theirs_is_untouched(self) -> None:
+        assert {path: self.hub.repo.files.get(path) for path in THEIRS} == THEIRS
+
+    @invariant()
+    def every_commit_was_asked_for(self) -> None:
+        held: dict[str, bytes] = {}
+        batches = [commit.batch_id for commit in self.hub.repo.commits if commit.batch_id]
+        assert len(set(batches)) == len(batches), "a batch was committed twice"
+        for commit in self.hub.repo.commits:
+            if commit.batch_id:
+                assert not commit.deleted or self.on_delete == "mirror"
+                assert all(held[path] in self.was_at[path] for path in commit.deleted)
+                assert all(content in self.was_at[path] for path, content in commit.added.items())
+            held.update(commit.added)
+            for path in commit.deleted:
+                del held[path]
+
+    def _files(self) -> dict[str, bytes]:
+        return {
+            str(path.relative_to(self.drop)): path.read_bytes()
+            for path in self.drop.rglob("*")
+            if path.is_file() and path.name != ".anchor"
+        }
+
+    def _changed(self, paths: list[str], kind: ChangeKind, *, hinted: bool) -> None:
+        for path, content in self._files().items():
+            self.was_at.setdefault(f"incoming/{path}", set()).add(content)
+        if hinted and self.running is not None:
+            for path in paths:
+                self.running.hint(Change(path, kind, self.clock()))
+
+    def _gap(self, directory: str, *, hinted: bool) -> None:
+        self._changed([], ChangeKind.FOUND, hinted=False)
+        if hinted and self.running is not None:
+            self.running.hint(Gap(directory, "a directory appeared", self.clock()))
+
+    def _kill(self) -> None:
+        self.process.close()
+        self.running = None
+
+
+class Keeping(Publishing):
+    on_delete = "keep"
+
+
+class Mirroring(Publishing):
+    on_delete = "mirror"
+
+
+BOUNDS = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=60,
+    stateful_step_count=25,
+    suppress_health_check=list(HealthCheck),
+)
+TestKeeping = Keeping.TestCase
+TestKeeping.settings = BOUNDS
+TestMirroring = Mirroring.TestCase
+TestMirroring.settings = BOUNDS
