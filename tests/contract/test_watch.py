@@ -16,6 +16,7 @@ import pytest
 
 from hf_watch.errors import SourceError
 from hf_watch.watch import RootWatch, reasons
+from hf_watch.watch.kernel import open_inotify
 from tests.eventually import eventually
 from tests.mirror import Mirror, agree, directories_below, mirrored, seen, watched
 
@@ -191,6 +192,16 @@ def test_links_are_not_followed(root: Path) -> None:
         (root / "g").write_text("x")
         eventually(lambda: mirror.kinds("g"), "a file of our own")
         assert not any(change.path.endswith("/f") for change in mirror.changes())
+
+
+def test_only_directories_get_a_watch(root: Path) -> None:
+    (root / "file").touch()
+    (root / "link").symlink_to(root)
+    kernel = open_inotify()
+    for name in ("file", "link"):  # where a directory was listed, another thing may stand by now
+        with pytest.raises(NotADirectoryError):
+            kernel.add(os.fsencode(root / name))
+    kernel.close()
 
 
 def test_root_that_is_a_link(root: Path) -> None:

@@ -1,4 +1,4 @@
-"""Mounts below a watched root, and the root itself, really mounted and unmounted, in a user's own mount namespace.
+"""Mounts below a watched root and the root itself, and inotify's limits: the real ones, in a user's own namespace.
 
 This file is also the program that runs in there: `unshare -rm python test_watch_mounts.py SCENARIO DIRECTORY`. Where
 the system does not let a user have namespaces, test_watch_faults.py shows the same with injected events.
@@ -83,6 +83,25 @@ def root_held_and_unmounted_lazily(root: Path) -> None:
     watch.stop()
 
 
+def limits_reached(root: Path) -> None:
+    for i in range(20):
+        (root / f"d{i:02}" / "below").mkdir(parents=True)
+    limits = Path("/proc/sys/user")  # this namespace's own
+    (limits / "max_inotify_watches").write_text("15")
+    with mirrored(str(root)) as (mirror, watch):
+        polled = set(watch.polled())
+        assert watch.figures().watched == 15
+        assert len(polled) >= 13
+        eventually(lambda: mirror.gaps() == dict.fromkeys(polled, "no inotify watches left: ENOSPC"), "the gaps")
+        for i in range(20):
+            (root / f"d{i:02}" / "f").write_text("x")
+        seen(mirror, *(f"d{i:02}/f" for i in range(20) if f"d{i:02}" not in polled))
+        (limits / "max_inotify_instances").write_text("1")
+        with mirrored(str(root)) as (other, without):
+            assert without.polled() == ("",)
+            assert other.gaps() == {"": "no inotify instance left: EMFILE"}
+
+
 def one_directory_at_two_places(root: Path) -> None:
     for name in ("a", "b", "c", "d"):  # whichever of two is listed first
         (root / name).mkdir()
@@ -104,6 +123,7 @@ SCENARIOS = {
         root_held_and_unmounted_lazily,
         directory_unmounted,
         directory_mounted,
+        limits_reached,
         one_directory_at_two_places,
     )
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_watch.watch.tree import Node, Standing, Tree, Unwatched
@@ -20,6 +20,7 @@ def path_by_hand(tree: Tree, node: Node) -> bytes | None:
     return None if above is None else b"/".join(part for part in (above, node.name) if part)
 
 
+@settings(derandomize=True)
 @given(STEPS)
 def test_whatever_moves_the_tree_stays_one(steps: list[tuple[str, int, int, bytes]]) -> None:
     tree = Tree()

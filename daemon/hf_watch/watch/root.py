@@ -82,8 +82,7 @@ class RootWatch:
         """Watch; see ports.Watch. Where no queue is to be had the whole root is polled, and a Gap says why."""
         self.stop()
         root = os.path.realpath(self._root)  # a link itself never changes when what it leads to does
-        mounts = self._read_mounts()
-        if self._is_to_be_polled(root, mounts):
+        if self._is_to_be_polled(root):
             self._poll(root)
             return
         try:
@@ -91,7 +90,7 @@ class RootWatch:
         except OSError as error:
             self._do_without(root, error)
             return
-        self._run(root, kernel, filesystems.mounts_below(root, mounts))
+        self._run(root, kernel)
 
     def stop(self) -> None:
         """End it; see ports.Watch. Nothing happens where nothing runs."""
@@ -118,8 +117,8 @@ class RootWatch:
         cover, emitter = self._running.cover, self._running.emitter
         return Figures(len(cover.tree.by_wd), cover.overflows, emitter.rounds)
 
-    def _is_to_be_polled(self, root: str, mounts: tuple[Mount, ...]) -> bool:
-        mount = filesystems.mount_of(root, mounts)
+    def _is_to_be_polled(self, root: str) -> bool:
+        mount = filesystems.mount_of(root, self._read_mounts())
         return self._observer == "polling" or (self._observer == "auto" and mount is not None and mount.blind)
 
     def _poll(self, root: str) -> None:
@@ -136,7 +135,8 @@ class RootWatch:
         if error.errno != errno.ENOSYS:
             self._sink.put(Gap("", reasons.because(reasons.NO_INSTANCE, error), time.monotonic()))
 
-    def _run(self, root: str, kernel: Kernel, mounts: dict[str, Mount]) -> None:
+    def _run(self, root: str, kernel: Kernel) -> None:
+        mounts = filesystems.mounts_below(root, self._read_mounts())  # only now: from here on changes are reported
         trusting = self._observer == "inotify"
         cover = Cover(os.fsencode(root), kernel, mounts=mounts, trusting=trusting, enters=self._enters)
         observer = BaseObserver(
