@@ -254,6 +254,16 @@ def test_after_stop_nothing_comes_and_it_starts_again(root: Path) -> None:
     watch.stop()
 
 
+def test_started_twice_it_is_one_watch(root: Path) -> None:
+    mirror = Mirror(str(root))
+    watch = RootWatch(str(root), mirror)
+    watch.start()
+    before = len(open_descriptors())
+    watch.start()
+    assert len(open_descriptors()) == before
+    watch.stop()
+
+
 def open_descriptors() -> dict[int, str]:
     """What each descriptor of this process is, the listing's own left out."""
     found = {}

@@ -443,11 +443,12 @@ def test_a_root_on_a_network_mount_is_polled(root: Path) -> None:
 
 
 def test_inotify_by_choice_trusts_the_kernel_everywhere(root: Path) -> None:
-    mounts = mounts_of((root.parent, "nfs4"))
+    (root / "net").mkdir()
+    mounts = mounts_of((root.parent, "nfs4"), (root / "net", "cifs"))
     with mirrored(str(root), lambda at, sink: RootWatch(at, sink, observer="inotify", read_mounts=lambda: mounts)) as (
         mirror,
         watch,
     ):
         assert watch.polled() == ()
-        write(root / "f")
-        seen(mirror, "f")
+        write(root / "net" / "f")
+        seen(mirror, "net/f")
