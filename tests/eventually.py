@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def eventually(check: Callable[[], T], what: str, timeout_s: float = 30.0) -> T:
-    """Return what `check` returns as soon as it is true; AssertionError, naming `what`, when it is not within `timeout_s` seconds.
+    """Return what `check` returns as soon as it is true; AssertionError, naming `what`, after `timeout_s` seconds.
 
     The limit is for machines under load, not a statement about speed.
     """
