@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from hf_watch.plan import Limits, summary
 from hf_watch.target import TargetSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from hf_watch.model import Change, Gap
@@ -34,6 +35,7 @@ class Clock:
     """Monotonic seconds that pass only when somebody waits."""
 
     now: float = 1_000.0
+    until: float = math.inf  # nobody waits beyond this
 
     def __call__(self) -> float:
         return self.now
@@ -49,7 +51,7 @@ class FastInbox(Inbox):
     def take(self, timeout_s: float | None) -> dict[int, Hints]:
         hints = super().take(0.0)
         if not hints:
-            self._clock.now += timeout_s or 0.0
+            self._clock.now = max(self._clock.now, min(self._clock.now + (timeout_s or 0.0), self._clock.until))
         return hints
 
 
@@ -79,9 +81,10 @@ class Running:
 
     def go_on(self, duration_s: float) -> None:
         """Let so much time pass."""
-        until = self.clock() + duration_s
-        while self.clock() < until:
+        self.clock.until = self.clock() + duration_s
+        while self.clock() < self.clock.until:
             self.worker._turn()
+        self.clock.until = math.inf
 
     def hint(self, hint: Change | Gap, target: int = 0) -> None:
         """What the watch of a target says."""
@@ -102,13 +105,17 @@ class Engine:
     ledger_of: Callable[[Path], Ledger] = Ledger
     per_hour: float = 0.0
     burst: float = 25.0
+    bytes_per_s: float = 0.0
+    ages_s: Sequence[float] = ()  # how long ago the account's earlier commits were
     seed: int = 0
     clock: Clock = field(default_factory=Clock)
 
     @contextmanager
     def assembled(self, *, single_pass: bool = True) -> Iterator[Assembled]:
         """The parts of a pass, on an open ledger."""
-        budget = Budget(full_bucket(self.per_hour, self.burst, self.clock() - 3600.0), Throttle(0.0), self.clock)
+        bucket = full_bucket(self.per_hour, self.burst, self.clock() - 3600.0)
+        budget = Budget(bucket, Throttle(self.bytes_per_s), self.clock)
+        budget.restore(self.ages_s)
         spec = DestinationSpec(
             destination=DESTINATION, targets=self.targets, limits=self.limits, inline_bytes=self.inline_bytes,
             stage_bytes=4 << 20, create_repo=self.create_repo, private=True, verify=self.verify,

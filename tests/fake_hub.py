@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,6 @@ from hf_watch.model import Delete, Digest, Outcome, Receipt, RemoteFile, Staged
 from hf_watch.scan import digest_of
 
 if TYPE_CHECKING:
-    from collections import deque
     from collections.abc import Callable, Iterator, Sequence
 
     from hf_watch.errors import HubError
@@ -111,18 +111,22 @@ class FakeHub:
         fault = self._called("commit")
         if parent is not None and parent != self.repo.head:
             raise MovedError("412: a commit has happened since")
-        if fault is not None and fault.late:
-            self.late.append((self.repo.head, batch))
-            raise fault.error
         if len({operation.repo_path for operation in batch.operations}) < len(batch.operations):
             raise ValueError("a repo path stands twice in one batch")
         for operation in batch.operations:
             if self._bad(operation.repo_path):
                 raise RejectedError("400: one of these is bad")
+        if fault is not None and fault.late:
+            self.late.append((self.repo.head, batch))
+            raise fault.error
         commit = self.repo.apply(batch.id, batch.message, *_effect(batch.operations))
         if fault is not None:
             raise fault.error
         return Receipt(commit.id, commit.id, f"fake://{commit.id}")
+
+    def fail(self, verb: str, *faults: Fault | None) -> None:
+        """Append to the script of a verb."""
+        self.script.setdefault(verb, deque()).extend(faults)
 
     def land(self) -> None:
         """What was still under way arrives; as on the Hub, only if no commit has happened since."""

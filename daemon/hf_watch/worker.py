@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 TOGETHER_S = 0.05  # paths that become due this close to each other go into one commit: the two ends of a rename
+SHORTEST_WAIT_S = 0.001  # what rounding leaves of a wait is too little to move a clock
 SCAN_SLICE_S = 0.1  # how long a scan goes on before the inbox is looked at again
 CLOSED_RETRY_S = 60.0  # a token or repo that was refused is tried again this often
 CLOSED_NAMED_S = 3600.0  # and named again this often
@@ -77,6 +78,7 @@ class Worker:
         self._named_closed: float | None = None
         self._is_deferred = False
         self._stop_by: float | None = None
+        self._is_draining = False
 
     def stop(self, by: float) -> None:
         """Ask it, from another thread, to publish what settles until `by` on its clock, and to return."""
@@ -108,6 +110,10 @@ class Worker:
         now = self._clock()
         for index, found in hints.items():
             self._targets[index].receive(found, now)
+        if self._stop_by is not None and not self._is_draining:
+            self._is_draining = True
+            for target in self._targets:
+                target.rescan(now)  # what was written a moment ago may not have been hinted at yet
         for target in self._targets:
             target.check(now)
             target.explore(now, now + SCAN_SLICE_S)
@@ -128,6 +134,8 @@ class Worker:
         moment = self._next_publish()
         if self._clock() >= stop_by or (moment is not None and moment >= stop_by):
             return True
+        if not self._is_draining:
+            return False
         return not self._publisher.in_hand and not self._is_scanning() and not any(t.settles for t in self._targets)
 
     def _is_scanning(self) -> bool:
@@ -206,7 +214,7 @@ class Worker:
 
     def _defer(self, wait_s: float) -> None:
         """Wait for the pace that we set ourselves."""
-        self._not_before = self._clock() + wait_s
+        self._not_before = self._clock() + max(wait_s, SHORTEST_WAIT_S)
         if not self._is_deferred:
             self._is_deferred = True
             log.info(

@@ -323,7 +323,7 @@ BOUNDS = settings(
     derandomize=True,
     database=None,
     deadline=None,
-    max_examples=60,
+    max_examples=220,
     stateful_step_count=25,
     suppress_health_check=list(HealthCheck),
 )

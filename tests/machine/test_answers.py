@@ -1,0 +1,334 @@
+"""What the Hub answers, or does not, and what is done about it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from hf_watch.errors import (
+    AmbiguousError,
+    MovedError,
+    RejectedError,
+    RetryableError,
+    TooLargeError,
+    UnauthorizedError,
+)
+from hf_watch.ledger import Ledger
+from tests.disk import fill, numbered
+from tests.engine import DESTINATION, Engine, target_spec
+from tests.fake_hub import FakeHub, Fault, lost_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from hf_watch.model import Staged, Upload
+
+
+@pytest.fixture
+def drop(tmp_path: Path) -> Path:
+    fill(tmp_path / "drop", {"a": b"a", "b": b"b"})
+    return tmp_path / "drop"
+
+
+PUBLISHED = {"incoming/a": b"a", "incoming/b": b"b"}
+RETRYABLE = Fault(RetryableError("503: Service Unavailable"))
+NOT_LANDED = Fault(AmbiguousError("504: Gateway Time-out"))
+LATE = Fault(AmbiguousError("504: Gateway Time-out"), late=True)
+
+
+def _engine(tmp_path: Path, drop: Path, hub: FakeHub, **changes: object) -> Engine:
+    return Engine(tmp_path, [target_spec(drop, **changes)], hub)
+
+
+# Answers that are lost.
+
+
+def test_a_commit_whose_answer_was_lost_is_found_by_its_id_and_not_made_again(tmp_path: Path, drop: Path) -> None:
+    hub = FakeHub()
+    hub.fail("commit", lost_answer())
+    with capture_logs() as logs:
+        _engine(tmp_path, drop, hub).sync()
+    assert hub.repo.files == PUBLISHED
+    assert len(hub.repo.commits) == 1
+    assert [each["commit"] for each in logs if each["event"] == "commit.found"] == [hub.repo.head]
+
+
+def test_a_commit_that_did_not_land_is_repeated_with_the_head_as_its_parent(tmp_path: Path, drop: Path) -> None:
+    parents: list[str | None] = []
+
+    class Noting(FakeHub):
+        def commit(self, batch, parent=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202  only passed on
+            parents.append(parent)
+            return super().commit(batch, parent)
+
+    hub = Noting()
+    hub.fail("commit", NOT_LANDED)
+    _engine(tmp_path, drop, hub).sync()
+    assert hub.repo.files == PUBLISHED
+    assert parents == [None, "0" * 40]
+
+
+def test_a_commit_that_lands_while_it_is_repeated_is_not_made_twice(tmp_path: Path, drop: Path) -> None:
+    hub = FakeHub()
+    hub.fail("commit", LATE)
+    hub.on_call = lambda verb: hub.land() if verb == "commit" and hub.calls.count("commit") == 2 else None
+    engine = _engine(tmp_path, drop, hub)
+    engine.sync()
+    assert hub.calls.count("commit") == 2
+    assert hub.repo.files == PUBLISHED
+    assert len(hub.repo.commits) == 1
+    hub.calls.clear()
+    engine.sync()
+    assert "commit" not in hub.calls
+
+
+def test_a_late_commit_of_an_old_content_does_not_outlive_the_new_one(tmp_path: Path, drop: Path) -> None:
+    hub = FakeHub()
+    engine = _engine(tmp_path, drop, hub)
+    with engine.running() as running:
+        running.go_on(10.0)
+        fill(drop, {"a": b"changed"})
+        hub.fail("commit", LATE)
+        while not hub.late:
+            running.turn()
+        fill(drop, {"a": b"a"})  # what the Hub still holds: no commit would stop the late one
+        running.go_on(20.0)
+        hub.land()
+        assert hub.repo.files["incoming/a"] == b"changed"
+        running.go_on(600.0)
+    assert hub.repo.files == PUBLISHED
+
+
+def test_a_lost_answer_that_nobody_waited_for_is_looked_up_at_the_next_start(tmp_path: Path, drop: Path) -> None:
+    hub = FakeHub()
+    hub.fail("commit", lost_answer())
+    hub.fail("head", None, *[RETRYABLE] * 9)
+    engine = _engine(tmp_path, drop, hub)
+    assert engine.sync().worker.failure is not None
+    hub.script.clear()
+    engine.sync()
+    assert hub.repo.files == PUBLISHED
+    assert len(hub.repo.commits) == 1
+    with Ledger(tmp_path / "ledger.sqlite3") as ledger:
+        assert not ledger.open_batches(ledger.root(DESTINATION, str(drop), "incoming"))
+
+
+# Refusals for now.
+
+
+def test_what_is_staged_stays_in_hand_until_the_time_that_the_hub_asked_for(tmp_path: Path, drop: Path) -> None:
+    hub = FakeHub()
+    hub.fail("commit", Fault(RetryableError("429: Too Many Requests", retry_after_s=500.0)))
+    engine = _engine(tmp_path, drop, hub)
+    times: list[float] = []
+    hub.on_call = lambda verb: times.append(engine.clock()) if verb == "commit" else None
+    engine.sync()
+    assert hub.repo.files == PUBLISHED
+    assert hub.calls == ["check_write", "head", "stage", "commit", "commit"]
+    assert 500.0 <= times[1] - times[0] <= 502.0
+
+
+def test_a_refusal_for_now_is_tried_again_with_growing_waits_and_a_single_pass_gives_up_after_six(
+    tmp_path: Path, drop: Path
+) -> None:
+    hub = FakeHub()
+    hub.fail("commit", *[RETRYABLE] * 100)
+    engine = _engine(tmp_path, drop, hub)
+    times: list[float] = []
+    hub.on_call = lambda verb: times.append(engine.clock()) if verb == "commit" else None
+    worker = engine.sync().worker
+    waits = [after - before for before, after in itertools.pairwise(times)]
+    assert len(times) == 6
+    assert waits == sorted(waits)
+    assert worker.failure == "503: Service Unavailable"
+    assert not hub.repo.commits
+
+
+def test_a_daemon_never_gives_up_and_asks_about_once_a_minute(tmp_path: Path, drop: Path) -> None:
+    hub = FakeHub()
+    hub.fail("commit", *[RETRYABLE] * 100)
+    engine = _engine(tmp_path, drop, hub)
+    with engine.running() as running:
+        running.go_on(1_800.0)
+        assert 30 <= len(hub.calls) <= 75
+        hub.script.clear()
+        running.go_on(120.0)
+    assert hub.repo.files == PUBLISHED
+
+
+def test_a_hub_that_is_down_at_start_loses_nothing(tmp_path: Path, drop: Path) -> None:
+    hub = FakeHub()
+    hub.fail("check_write", *[RETRYABLE] * 8)
+    engine = _engine(tmp_path, drop, hub)
+    with engine.running() as running:
+        running.go_on(600.0)
+    assert hub.repo.files == PUBLISHED
+
+
+def test_somebody_elses_commit_in_between_is_no_failure(tmp_path: Path, drop: Path) -> None:
+    hub = FakeHub()
+    hub.fail("commit", *[Fault(MovedError("409: Another commit operation is in progress"))] * 3)
+    assert _engine(tmp_path, drop, hub).sync().worker.failure is None
+    assert hub.repo.files == PUBLISHED
+
+
+# Token and repo.
+
+
+def test_a_refused_token_is_read_again_and_tried_slowly(tmp_path: Path, drop: Path) -> None:
+    hub = FakeHub()
+    hub.fail("commit", Fault(UnauthorizedError("401: Unauthorized")))
+    hub.fail("check_write", None, *[Fault(UnauthorizedError("401: Unauthorized"))] * 3)
+    engine = _engine(tmp_path, drop, hub)
+    with capture_logs() as logs, engine.running() as running:
+        running.go_on(30.0)
+        assert hub.calls[-1] == "refresh_token"
+        asked = len(hub.calls)
+        running.go_on(20.0)
+        assert len(hub.calls) == asked
+        running.go_on(300.0)
+    assert hub.calls.count("refresh_token") == 4
+    assert hub.repo.files == PUBLISHED
+    assert sum(each["event"] == "destination.refused" for each in logs) == 1
+
+
+def test_a_refused_token_fails_a_single_pass_at_once(tmp_path: Path, drop: Path) -> None:
+    hub = FakeHub()
+    hub.fail("check_write", Fault(UnauthorizedError("403: Forbidden")))
+    assert _engine(tmp_path, drop, hub).sync().worker.failure == "403: Forbidden"
+    assert hub.calls == ["check_write", "refresh_token"]
+
+
+def test_a_missing_repo_is_created_if_asked_for(tmp_path: Path, drop: Path) -> None:
+    hub = FakeHub()
+    hub.exists = False
+    engine = _engine(tmp_path, drop, hub)
+    assert engine.sync().worker.failure is not None
+    engine.create_repo = True
+    engine.sync()
+    assert hub.repo.files == PUBLISHED
+
+
+def test_a_repo_that_is_deleted_while_it_is_published_to_is_created_anew(tmp_path: Path, drop: Path) -> None:
+    hub = FakeHub()
+    engine = Engine(tmp_path, [target_spec(drop)], hub, create_repo=True)
+    with engine.running() as running:
+        running.go_on(10.0)
+        hub.repo.files.clear()
+        hub.repo.commits.clear()
+        hub.exists = False
+        fill(drop, {"c": b"c"})
+        running.go_on(700.0)
+    assert hub.repo.files == {**PUBLISHED, "incoming/c": b"c"}
+
+
+def test_a_single_pass_over_a_missing_root_fails_and_a_daemon_waits_for_it(tmp_path: Path) -> None:
+    hub = FakeHub()
+    engine = _engine(tmp_path, tmp_path / "drop", hub)
+    assert engine.sync().worker.failure == "a watched directory is missing"
+    with engine.running() as running, capture_logs() as logs:
+        running.go_on(30.0)
+        fill(tmp_path / "drop", {"a": b"a"})
+        running.go_on(10.0)
+    assert hub.repo.files == {"incoming/a": b"a"}
+    assert [each["event"] for each in logs if each["event"] == "target.found"] == ["target.found"]
+
+
+# Refusals for good.
+
+
+@pytest.mark.parametrize("count", [1, 2, 37, 256])
+def test_one_bad_file_is_set_aside_and_the_others_are_published(tmp_path: Path, count: int) -> None:
+    files = numbered(count)
+    bad = sorted(files)[count // 3]
+    fill(tmp_path / "drop", files)
+    hub = FakeHub(bad=lambda path: path.endswith(bad))
+    assembled = _engine(tmp_path, tmp_path / "drop", hub).sync()
+    assert hub.repo.files == {f"incoming/{name}": content for name, content in files.items() if name != bad}
+    assert assembled.gave_up == {str(tmp_path / "drop" / bad): "400: one of these is bad"}
+    assert hub.calls.count("commit") <= 1 + 2 * math.ceil(math.log2(count))
+
+
+def test_a_file_that_was_set_aside_is_left_alone_until_it_changes(tmp_path: Path, drop: Path) -> None:
+    bad = {"incoming/a"}
+    hub = FakeHub(bad=lambda path: path in bad)
+    engine = _engine(tmp_path, drop, hub)
+    engine.sync()
+    commits = hub.calls.count("commit")
+    assembled = engine.sync()
+    assert hub.calls.count("commit") == commits
+    assert list(assembled.gave_up) == [str(drop / "a")]
+    bad.clear()
+    fill(drop, {"a": b"better"})
+    assert not engine.sync().gave_up
+    assert hub.repo.files == {"incoming/a": b"better", "incoming/b": b"b"}
+
+
+def test_a_file_that_is_refused_while_it_is_staged_is_set_aside_alone(tmp_path: Path) -> None:
+    class Choosy(FakeHub):
+        def stage(self, uploads: Sequence[Upload]) -> list[Staged]:
+            if any(upload.repo_path.endswith("/0011.txt") for upload in uploads):
+                raise RejectedError("422: no")
+            return super().stage(uploads)
+
+    fill(tmp_path / "drop", numbered(30))
+    hub = Choosy()
+    assembled = _engine(tmp_path, tmp_path / "drop", hub).sync()
+    assert list(assembled.gave_up) == [str(tmp_path / "drop" / "0011.txt")]
+    assert len(hub.repo.files) == 29
+    assert len(hub.repo.commits) == 1
+
+
+def test_a_batch_that_is_too_large_is_halved(tmp_path: Path) -> None:
+    fill(tmp_path / "drop", numbered(8))
+    hub = FakeHub()
+    hub.fail("commit", Fault(TooLargeError("413: Payload Too Large")))
+    assert not _engine(tmp_path, tmp_path / "drop", hub).sync().gave_up
+    assert [len(commit.added) for commit in hub.repo.commits] == [4, 4]
+
+
+def test_what_the_repos_gitignore_drops_is_reported_and_not_recorded(tmp_path: Path, drop: Path) -> None:
+    hub = FakeHub()
+    hub.ignored = {"incoming/a"}
+    engine = _engine(tmp_path, drop, hub)
+    with capture_logs() as logs:
+        assert not engine.sync().gave_up
+    assert hub.repo.files == {"incoming/b": b"b"}
+    assert [each["path"] for each in logs if each["event"] == "path.skipped"] == ["a"]
+    with Ledger(tmp_path / "ledger.sqlite3") as ledger:
+        assert ledger.known(ledger.root(DESTINATION, str(drop), "incoming"), "a") is None
+    with capture_logs() as logs:
+        engine.sync()
+    assert not [each for each in logs if each["event"] == "path.skipped"]
+
+
+# Names.
+
+
+@pytest.mark.parametrize("name", ["new\nline", "back\\slash", "sp ace", "ünï", "%41", "#?&", "-rf", "'\""])
+def test_odd_names_are_published_as_they_are(tmp_path: Path, name: str) -> None:
+    fill(tmp_path / "drop", {name: b"content", f"{name}/below".replace(name, "d" + name): b"below"})
+    hub = FakeHub()
+    engine = _engine(tmp_path, tmp_path / "drop", hub, on_delete="mirror")
+    engine.sync()
+    assert hub.repo.files == {f"incoming/{name}": b"content", f"incoming/d{name}/below": b"below"}
+    (tmp_path / "drop" / name).unlink()
+    engine.sync()
+    assert hub.repo.files == {f"incoming/d{name}/below": b"below"}
+
+
+def test_a_name_that_is_not_utf8_is_set_aside_with_its_reason(tmp_path: Path, drop: Path) -> None:
+    (drop / os.fsdecode(b"caf\xe9")).write_bytes(b"x")
+    hub = FakeHub()
+    engine = _engine(tmp_path, drop, hub)
+    with capture_logs() as logs:
+        assembled = engine.sync()
+    assert hub.repo.files == PUBLISHED
+    assert ["UTF-8" in reason for reason in assembled.gave_up.values()] == [True]
+    assert [each["path"] for each in logs if each["event"] == "path.quarantined"] == ["caf\\udce9"]

@@ -1,0 +1,93 @@
+"""Several roots that are published to one branch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.disk import fill
+from tests.engine import Engine, target_spec
+from tests.fake_hub import FakeHub
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_targets_of_one_branch_share_their_commits(tmp_path: Path) -> None:
+    fill(tmp_path / "one", {"a": b"1"})
+    fill(tmp_path / "two", {"a": b"2"})
+    hub = FakeHub()
+    specs = [
+        target_spec(tmp_path / "one", name="one", prefix="one"),
+        target_spec(tmp_path / "two", name="two", prefix=""),
+    ]
+    with capture_logs() as logs:
+        Engine(tmp_path, specs, hub).sync()
+    assert hub.repo.files == {"one/a": b"1", "a": b"2"}
+    assert len(hub.repo.commits) == 1
+    assert [each["target"] for each in logs if each["event"] == "commit.recorded"] == ["one,two"]
+
+
+def test_a_rename_from_one_root_to_another_is_one_commit(tmp_path: Path) -> None:
+    fill(tmp_path / "one", {"a": b"1", "rest": b""})
+    fill(tmp_path / "two", {"rest": b""})
+    hub = FakeHub()
+    specs = [target_spec(tmp_path / each, name=each, prefix=each, on_delete="mirror") for each in ("one", "two")]
+    engine = Engine(tmp_path, specs, hub)
+    engine.sync()
+    (tmp_path / "one" / "a").rename(tmp_path / "two" / "a")
+    engine.sync()
+    assert hub.repo.files == {"one/rest": b"", "two/rest": b"", "two/a": b"1"}
+    assert len(hub.repo.commits) == 2
+
+
+@pytest.fixture
+def clashing(tmp_path: Path) -> Engine:
+    """Two roots with the same prefix."""
+    for name in ("one", "two"):
+        fill(tmp_path / name, {"rest" + name: b""})
+    specs = [target_spec(tmp_path / each, name=each, on_delete="mirror") for each in ("one", "two")]
+    return Engine(tmp_path, specs, FakeHub())
+
+
+def _files(engine: Engine) -> dict[str, bytes]:
+    assert isinstance(engine.hub, FakeHub)
+    return {path: content for path, content in engine.hub.repo.files.items() if content}
+
+
+def test_a_clash_of_two_files_on_one_repo_path_is_named_and_the_first_target_wins(
+    tmp_path: Path, clashing: Engine
+) -> None:
+    fill(tmp_path / "one", {"a": b"1"})
+    fill(tmp_path / "two", {"a": b"2"})
+    assembled = clashing.sync()
+    assert _files(clashing) == {"incoming/a": b"1"}
+    assert assembled.gave_up == {str(tmp_path / "two" / "a"): f"{tmp_path / 'one' / 'a'} is published at the same path"}
+
+
+def test_when_the_first_target_loses_the_file_the_others_is_published(tmp_path: Path, clashing: Engine) -> None:
+    fill(tmp_path / "one", {"a": b"1"})
+    fill(tmp_path / "two", {"a": b"2"})
+    clashing.sync()
+    (tmp_path / "one" / "a").unlink()
+    clashing.sync()
+    assert _files(clashing) == {"incoming/a": b"2"}
+    (tmp_path / "two" / "a").unlink()
+    clashing.sync()
+    assert _files(clashing) == {}
+
+
+@pytest.mark.parametrize(("source", "target"), [("one", "two"), ("two", "one")])
+def test_a_file_that_moves_between_roots_of_one_prefix_is_not_deleted(
+    tmp_path: Path, clashing: Engine, source: str, target: str
+) -> None:
+    fill(tmp_path / source, {"a": b"1"})
+    clashing.sync()
+    (tmp_path / source / "a").rename(tmp_path / target / "a")
+    clashing.sync()
+    assert _files(clashing) == {"incoming/a": b"1"}
+    clashing.verify = True
+    clashing.sync()
+    assert _files(clashing) == {"incoming/a": b"1"}
