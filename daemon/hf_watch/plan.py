@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from hf_watch.model import Delete, Fingerprint, Known, Staged
+from hf_watch.model import Fingerprint, Known, Staged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -60,8 +60,10 @@ def halves(refused: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
 
 def summary(operations: Iterable[Operation]) -> str:
     """What a commit does, for its message: `Add 37 files under incoming/`."""
-    uploads = [operation.repo_path for operation in operations if isinstance(operation, Staged)]
-    deletes = [operation.repo_path for operation in operations if isinstance(operation, Delete)]
+    uploads: list[str] = []
+    deletes: list[str] = []
+    for operation in operations:
+        (uploads if isinstance(operation, Staged) else deletes).append(operation.repo_path)
     parts = [_clause("Add", uploads)] if uploads else []
     parts += [_clause("delete" if parts else "Delete", deletes)] if deletes else []
     return ", ".join(parts)
