@@ -8,6 +8,7 @@ find out: it gives a busy path back with `look_again`.
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from hf_watch.model import Fingerprint
 
 TIMESTAMP_TICK_NS = 20_000_000  # kernels before 6.13 stamp files every 1 to 10 ms; doubled, as git does for its index
+TOGETHER_S = 0.05  # how close to each other the two ends of a rename are hinted at
+MOST_RENAMED = 1_000  # as many as one commit takes
 LONGEST_BUSY_WAIT_S = 30.0  # a file held open is looked at again at least this often, should its close go unseen
 
 
@@ -43,6 +46,8 @@ class Settler:
         self._max_wait_s = max_wait_s
         self._waiting: dict[str, Waiting] = {}
         self._heap: list[tuple[float, str]] = []
+        self._arrived_at = -TOGETHER_S
+        self._gone: deque[tuple[float, str]] = deque(maxlen=MOST_RENAMED)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -69,6 +74,25 @@ class Settler:
                 named=old is not None and old.named,
             )
         )
+        self._pair(change)
+
+    def _pair(self, change: Change) -> None:
+        """Make a renamed file's old name due with its new one, so that a rename is one commit."""
+        if change.kind is ChangeKind.ARRIVED:
+            self._arrived_at = change.at
+            while self._gone:
+                at, path = self._gone.popleft()
+                if change.at - at <= TOGETHER_S:
+                    self._hurry_gone(path, change.at)
+        elif change.kind is ChangeKind.GONE and change.at - self._arrived_at <= TOGETHER_S:
+            self._hurry_gone(change.path, change.at)
+        elif change.kind is ChangeKind.GONE:
+            self._gone.append((change.at, change.path))
+
+    def _hurry_gone(self, path: str, due: float) -> None:
+        waiting = self._waiting.get(path)
+        if waiting is not None and waiting.kind is ChangeKind.GONE:
+            self._put(replace(waiting, due=min(waiting.due, due)))
 
     def look_again(self, waiting: Waiting, now: float, looked: Fingerprint | None) -> None:
         """Give back a path that was due but busy; it is due again after `quiet_s`, later each time up to 30 s."""

@@ -13,6 +13,7 @@ import structlog
 
 from hf_watch.errors import AmbiguousError, HubError, MissingRepoError, RetryableError, UnauthorizedError
 from hf_watch.pace import backoff_s
+from hf_watch.settle import TOGETHER_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-TOGETHER_S = 0.05  # paths that become due this close to each other go into one commit: the two ends of a rename
 SHORTEST_WAIT_S = 0.001  # what rounding leaves of a wait is too little to move a clock
 SCAN_SLICE_S = 0.1  # how long a scan goes on before the inbox is looked at again
 CLOSED_RETRY_S = 60.0  # a token or repo that was refused is tried again this often
