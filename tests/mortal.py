@@ -25,14 +25,16 @@ class Crash(BaseException):
 
 @dataclass
 class Fate:
-    """How many steps the process has left; None for a long life."""
+    """How many steps of one kind the process has left, or of any kind if it is `""`; None for a long life."""
 
     left: int | None = None
+    kind: str = ""
 
-    def step(self) -> None:
-        if self.left is None:
+    def step(self, kind: str) -> None:
+        if self.left is None or self.kind not in {"", kind}:
             return
         if self.left == 0:
+            self.kind = ""
             raise Crash
         self.left -= 1
 
@@ -46,11 +48,11 @@ class MortalLedger(Ledger):
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._fate.step()
+        self._fate.step("ledger")
         with super()._transaction() as db:
             yield db
-            self._fate.step()
-        self._fate.step()
+            self._fate.step("ledger")
+        self._fate.step("ledger")
 
 
 class MortalHub(FakeHub):
@@ -76,7 +78,7 @@ class MortalHub(FakeHub):
 
     def commit(self, batch: Batch, parent: str | None = None) -> Receipt:
         commit = super().commit
-        return self._lived(lambda: commit(batch, parent))
+        return self._lived(lambda: commit(batch, parent), "commit")
 
     def find(self, batch_id: str) -> str | None:
         find = super().find
@@ -88,11 +90,11 @@ class MortalHub(FakeHub):
 
     def tree(self, prefix: str) -> Iterator[RemoteFile]:
         for file in super().tree(prefix):
-            self._fate.step()
+            self._fate.step("tree")
             yield file
 
-    def _lived(self, call: Callable[[], T]) -> T:
-        self._fate.step()
+    def _lived(self, call: Callable[[], T], kind: str = "hub") -> T:
+        self._fate.step(kind)
         answer = call()
-        self._fate.step()
+        self._fate.step(kind)
         return answer

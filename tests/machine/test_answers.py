@@ -171,6 +171,13 @@ def test_a_hub_that_is_down_at_start_loses_nothing(tmp_path: Path, drop: Path) -
     assert hub.repo.files == PUBLISHED
 
 
+def test_files_whose_staging_failed_are_staged_again(tmp_path: Path, drop: Path) -> None:
+    hub = FakeHub()
+    hub.fail("stage", RETRYABLE, RETRYABLE)
+    assert _engine(tmp_path, drop, hub).sync().worker.failure is None
+    assert hub.repo.files == PUBLISHED
+
+
 def test_somebody_elses_commit_in_between_is_no_failure(tmp_path: Path, drop: Path) -> None:
     hub = FakeHub()
     hub.fail("commit", *[Fault(MovedError("409: Another commit operation is in progress"))] * 3)
@@ -253,6 +260,8 @@ def test_one_bad_file_is_set_aside_and_the_others_are_published(tmp_path: Path, 
     assert hub.repo.files == {f"incoming/{name}": content for name, content in files.items() if name != bad}
     assert assembled.gave_up == {str(tmp_path / "drop" / bad): "400: one of these is bad"}
     assert hub.calls.count("commit") <= 1 + 2 * math.ceil(math.log2(count))
+    with Ledger(tmp_path / "ledger.sqlite3") as ledger:
+        assert not ledger.open_batches(ledger.root(DESTINATION, str(tmp_path / "drop"), "incoming"))
 
 
 def test_a_file_that_was_set_aside_is_left_alone_until_it_changes(tmp_path: Path, drop: Path) -> None:

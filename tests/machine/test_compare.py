@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hf_watch.errors import RetryableError
 from hf_watch.ledger import Ledger
 from tests.disk import fill
 from tests.engine import DESTINATION, Engine, target_spec
-from tests.fake_hub import FakeHub
+from tests.fake_hub import FakeHub, Fault
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +49,15 @@ def test_a_head_that_moved_elsewhere_is_compared_once_and_uploads_nothing(engine
     hub.calls.clear()
     engine.sync()
     assert hub.calls == ["check_write", "head"]
+
+
+def test_a_comparison_that_failed_is_made_again(engine: Engine) -> None:
+    hub = _hub(engine)
+    hub.repo.apply("", "theirs", {}, ["incoming/a"])
+    hub.fail("tree", *[Fault(RetryableError("503: Service Unavailable"))] * 6)
+    assert engine.sync().worker.failure is not None
+    engine.sync()
+    assert hub.repo.files == PUBLISHED
 
 
 def test_verify_compares_even_when_the_head_is_the_one_last_made(engine: Engine) -> None:

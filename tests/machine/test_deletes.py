@@ -9,6 +9,7 @@ import pytest
 
 from hf_watch.errors import AmbiguousError, RetryableError
 from hf_watch.filters import Filter
+from hf_watch.model import Change, ChangeKind
 from tests.disk import fill, without_privileges
 from tests.engine import Engine, target_spec
 from tests.fake_hub import FakeHub, Fault, lost_answer
@@ -64,8 +65,41 @@ def test_mirror_deletes_what_the_disk_lost_and_nothing_else(tmp_path: Path, drop
     engine.sync()
     assert _ours(hub) == {"incoming/b": b"b"}
     assert len(hub.repo.commits) == 3
+    hub.calls.clear()
     engine.sync()
-    assert len(hub.repo.commits) == 3
+    assert hub.calls == ["check_write", "head"]
+
+
+def test_a_directory_that_a_watch_says_is_gone_is_deleted_without_a_rescan(tmp_path: Path, drop: Path) -> None:
+    engine, hub = _published(tmp_path, drop)
+    with engine.running() as running:
+        running.go_on(5.0)
+        shutil.rmtree(drop / "d")
+        running.hint(Change("d", ChangeKind.GONE, engine.clock()))
+        running.go_on(2.0)
+    assert _ours(hub) == {"incoming/a": b"a", "incoming/b": b"b"}
+
+
+def test_a_file_whose_replacement_never_landed_is_deleted_as_what_it_was(tmp_path: Path, drop: Path) -> None:
+    engine, hub = _published(tmp_path, drop)
+    fill(drop, {"a": b"replacement"})
+    hub.fail("commit", Fault(AmbiguousError("504: Gateway Time-out")))
+    hub.fail("head", None, *[Fault(RetryableError("503: Service Unavailable"))] * 9)
+    engine.sync()
+    hub.script.clear()
+    (drop / "a").unlink()
+    engine.sync()
+    assert _ours(hub) == {path: content for path, content in PUBLISHED.items() if path != "incoming/a"}
+
+
+def test_a_former_content_that_somebody_else_brought_back_is_not_deleted(tmp_path: Path, drop: Path) -> None:
+    engine, hub = _published(tmp_path, drop)
+    fill(drop, {"a": b"second"})
+    engine.sync()
+    (drop / "a").unlink()
+    hub.repo.apply("", "theirs", {"incoming/a": b"a"}, [])
+    engine.sync()
+    assert hub.repo.files["incoming/a"] == b"a"
 
 
 def test_a_renamed_file_is_one_commit(tmp_path: Path, drop: Path) -> None:

@@ -107,6 +107,29 @@ def test_a_file_that_changes_while_it_is_staged_is_never_committed_torn(
     assert hub.repo.files == {"incoming/a": b"a", "incoming/x": final}
 
 
+def test_a_large_file_that_is_half_written_while_it_is_sent_is_never_committed_so(tmp_path: Path, drop: Path) -> None:
+    old, new = b"o" * 5_000, b"n" * 5_000
+    half = new[:2_500] + old[2_500:]
+    fill(drop, {"x": old})
+    writer = (drop / "x").open("r+b", buffering=0)
+
+    class HalfWritten(FakeHub):
+        def stage(self, uploads: Sequence[Upload]) -> list[Staged]:
+            if not writer.closed:
+                writer.write(new[:2_500])
+            staged = super().stage(uploads)
+            if not writer.closed:
+                writer.write(new[2_500:])
+                writer.close()
+            return staged
+
+    hub = HalfWritten(largest_regular_bytes=1_000)
+    engine = Engine(tmp_path, [target_spec(drop, publish_open=True, max_wait_s=0.0)], hub, inline_bytes=1_000)
+    engine.sync()
+    assert hub.repo.files == {"incoming/a": b"a", "incoming/x": new}
+    assert half not in [commit.added.get("incoming/x") for commit in hub.repo.commits]
+
+
 @pytest.mark.parametrize("size_bytes", [100, 5_000])
 def test_a_file_that_another_one_replaces_while_it_is_staged_ends_as_the_other_one(
     tmp_path: Path, drop: Path, size_bytes: int
