@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # read when the client is imported
+
 import pytest
 from hypothesis import HealthCheck, settings
 

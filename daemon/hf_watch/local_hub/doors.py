@@ -1,0 +1,117 @@
+"""What every request passes: it is counted, may meet a fault, and every answer carries the Hub's own headers."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from starlette.responses import JSONResponse, Response
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from .faults import Fault, Faults
+    from .quotas import Quota
+
+SLASH = "\0"  # stands for a slash within a segment, so that `feature%2Fx` stays one
+LOOK_S = 0.01
+
+
+class CutError(Exception):
+    """Ends a connection in the middle of an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request of the log, and the status that was answered; 0 for none."""
+
+    method: str
+    path: str
+    status: int
+
+
+class Doors:
+    """An ASGI application around another one."""
+
+    def __init__(self, inner: ASGIApp, requests: list[Asked], faults: Faults, quota: Quota) -> None:
+        self._inner = inner
+        self._requests = requests
+        self._faults = faults
+        self._quota = quota
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+        path = scope["path"]
+        answer = _Answer(send, self._headers(path))
+        scope = {**scope, "path": _segments(scope)}
+        try:
+            await self._serve(scope, receive, answer, self._faults.take(scope["method"], path))
+        finally:
+            self._requests.append(Asked(scope["method"], path, answer.status))
+
+    def _headers(self, path: str) -> list[tuple[bytes, bytes]]:
+        bucket = "resolvers" if "/resolve/" in path else "api"
+        limit = self._quota.limit or 1_000
+        left = f'"{bucket}";r={min(self._quota.remaining(), limit)};t={self._quota.reset_s()}'
+        policy = f'"fixed window";"{bucket}";q={limit};w={int(self._quota.window_s)}'
+        return [
+            (b"x-request-id", secrets.token_hex(8).encode()),
+            (b"ratelimit", left.encode()),
+            (b"ratelimit-policy", policy.encode()),
+        ]
+
+    async def _serve(self, scope: Scope, receive: Receive, answer: _Answer, fault: Fault | None) -> None:
+        if scope["path"].startswith("/api/") and not self._quota.take():
+            text = f"We had to rate limit you, you hit the quota of {self._quota.limit} api requests per 5 minutes."
+            await JSONResponse({"error": text}, 429)(scope, receive, answer)
+            return
+        if fault is None:
+            await self._inner(scope, receive, answer)
+        else:
+            await self._fail(scope, receive, answer, fault)
+
+    async def _fail(self, scope: Scope, receive: Receive, answer: _Answer, fault: Fault) -> None:
+        await asyncio.sleep(fault.delay_s)
+        while fault.hang and not self._faults.is_released:  # noqa: ASYNC110  it is released from another thread
+            await asyncio.sleep(LOOK_S)
+        if fault.after_effect:
+            await self._inner(scope, receive, _discard)
+        if fault.cut:
+            await answer({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
+            await answer({"type": "http.response.body", "body": b"{", "more_body": True})
+            raise CutError
+        if fault.status is None:
+            await self._inner(scope, receive, answer)
+            return
+        response = Response(fault.body, fault.status, dict(fault.headers), "application/json")
+        await response(scope, receive, answer)
+
+
+class _Answer:
+    """Sends on, with more headers; keeps the status."""
+
+    def __init__(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
+        self.status = 0
+        self._send = send
+        self._headers = headers
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message = {**message, "headers": [*message["headers"], *self._headers]}
+        await self._send(message)
+
+
+async def _discard(_message: Message) -> None:
+    """Nobody hears this answer."""
+
+
+def _segments(scope: Scope) -> str:
+    """The path as it was sent: an escaped slash does not part segments."""
+    raw = scope.get("raw_path") or scope["path"].encode()
+    return "/".join(unquote(part).replace("/", SLASH) for part in raw.decode("ascii").split("/"))

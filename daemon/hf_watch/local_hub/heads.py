@@ -1,0 +1,75 @@
+"""Each branch's head as plain files, so that a person can look."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .objects import Objects
+    from .store import File, Repo, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """`repos/KIND/NAMESPACE/NAME/BRANCH/…` below the local Hub's directory."""
+
+    place: Path
+    store: Store
+    objects: Objects
+
+    def show(self) -> None:
+        """Bring the plain files up to what the store says; after each commit, and at start, where a kill left off."""
+        for repo, branch, written, removed in self.store.not_shown():
+            root = self._root(repo, branch)
+            for path in removed:
+                self._remove(root, path)
+            for file in written:
+                self._write(root, file)
+            self.store.shown(repo, branch)
+
+    def forget(self, repo: Repo) -> None:
+        shutil.rmtree(self.place / repo.kind / repo.full_name, ignore_errors=True)
+
+    def _root(self, repo: Repo, branch: str) -> Path:
+        return self.place / repo.kind / repo.namespace / repo.name / branch.replace("/", "%2F")
+
+    def _write(self, root: Path, file: File) -> None:
+        place = root / file.path
+        if not place.parent.is_dir():
+            self._make_room(root, place.parent)
+        if place.is_dir():
+            shutil.rmtree(place)
+        place.unlink(missing_ok=True)
+        if file.sha256 is not None:
+            os.link(self.objects.large(file.sha256), place)
+        else:
+            place.write_bytes(self.store.content(file))
+
+    def _make_room(self, root: Path, directory: Path) -> None:
+        """A directory where a file may have been."""
+        for above in [*reversed(directory.relative_to(root).parents), directory.relative_to(root)]:
+            if (root / above).is_file():
+                (root / above).unlink()
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def _remove(self, root: Path, path: str) -> None:
+        place = root / path
+        if place.is_dir():
+            return  # something else stands there by now
+        place.unlink(missing_ok=True)
+        for directory in place.parents:
+            if directory == root or not _removed(directory):
+                return
+
+
+def _removed(directory: Path) -> bool:
+    try:
+        directory.rmdir()
+    except OSError:
+        return False
+    return True

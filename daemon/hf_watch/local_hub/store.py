@@ -1,0 +1,393 @@
+"""What the local Hub remembers: repos, branches, commits and small files, in one SQLite file; large ones beside it.
+
+A commit costs what it changes: the head of each branch is a table of entries, its past a table of versions.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .git_ids import blob_id, pointer_id
+from .refusals import branch_moved, entry_not_found, revision_not_found
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS repo (
+  id INTEGER PRIMARY KEY, kind TEXT NOT NULL, namespace TEXT NOT NULL COLLATE NOCASE,
+  name TEXT NOT NULL COLLATE NOCASE, private INTEGER NOT NULL, sdk TEXT, created_s REAL NOT NULL,
+  UNIQUE (kind, namespace, name)
+);
+CREATE TABLE IF NOT EXISTS revision (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, repo_id INTEGER NOT NULL, parent INTEGER,
+  title TEXT NOT NULL, description TEXT NOT NULL, author TEXT NOT NULL, at_s REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS branch (
+  id INTEGER PRIMARY KEY, repo_id INTEGER NOT NULL, name TEXT NOT NULL, head INTEGER NOT NULL,
+  shown INTEGER NOT NULL DEFAULT 0, UNIQUE (repo_id, name)
+);
+CREATE TABLE IF NOT EXISTS tag (
+  repo_id INTEGER NOT NULL, name TEXT NOT NULL, seq INTEGER NOT NULL, message TEXT, PRIMARY KEY (repo_id, name)
+);
+CREATE TABLE IF NOT EXISTS entry (
+  branch_id INTEGER NOT NULL, path TEXT NOT NULL, oid TEXT NOT NULL, size_bytes INTEGER NOT NULL, sha256 TEXT,
+  PRIMARY KEY (branch_id, path)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS version (
+  repo_id INTEGER NOT NULL, path TEXT NOT NULL, seq INTEGER NOT NULL, oid TEXT, size_bytes INTEGER, sha256 TEXT,
+  PRIMARY KEY (repo_id, path, seq)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS version_seq ON version (seq);
+CREATE TABLE IF NOT EXISTS blob (oid TEXT PRIMARY KEY, content BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS xet_file (
+  sha256 TEXT PRIMARY KEY, hash TEXT NOT NULL, segments TEXT NOT NULL
+);
+"""
+PAST = """
+WITH RECURSIVE past (seq) AS (
+  SELECT ? UNION SELECT revision.parent FROM revision JOIN past USING (seq) WHERE revision.parent IS NOT NULL)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Repo:
+    """One repo; `kind` is "models", "datasets" or "spaces"."""
+
+    id: int
+    kind: str
+    namespace: str
+    name: str
+    private: bool
+    created_s: float
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file at one revision: its Git id and, when it is large, its sha256."""
+
+    path: str
+    oid: str
+    size_bytes: int
+    sha256: str | None
+
+    @property
+    def content_id(self) -> str:
+        """What preupload compares: the sha256 of a large file, the Git id of another one."""
+        return self.sha256 or self.oid
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One commit."""
+
+    seq: int
+    id: str
+    parent: int | None
+    title: str
+    description: str
+    author: str
+    at_s: float
+
+
+@dataclass(slots=True)
+class Edit:
+    """What a commit is to do; `regular` holds contents, `large` (sha256, size)."""
+
+    regular: dict[str, bytes] = field(default_factory=dict)
+    large: dict[str, tuple[str, int]] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
+    deleted_folders: list[str] = field(default_factory=list)
+
+
+class Store:
+    """One connection behind a lock; a method is a transaction, safe from any thread."""
+
+    def __init__(self, file: Path) -> None:
+        self._db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        self._lock = threading.RLock()
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")  # survives a killed process; a lost machine loses the trial
+        self._db.executescript(SCHEMA)
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def _all(self, sql: str, *values: object) -> list[tuple[object, ...]]:
+        with self._lock:
+            return self._db.execute(sql, values).fetchall()
+
+    def repos(self) -> list[Repo]:
+        return [_repo(row) for row in self._all(f"SELECT {_REPO} FROM repo ORDER BY id")]
+
+    def find_repo(self, kind: str, namespace: str, name: str) -> Repo | None:
+        """Names are compared without case, as the Hub does."""
+        rows = self._all(f"SELECT {_REPO} FROM repo WHERE (kind, namespace, name) = (?, ?, ?)", kind, namespace, name)
+        return _repo(rows[0]) if rows else None
+
+    def create_repo(self, kind: str, namespace: str, name: str, attributes: bytes, *, private: bool) -> Repo:
+        """A new repo: one commit, which adds `.gitattributes`. It must not exist."""
+        with self._transaction() as db:
+            (repo_id,) = db.execute(
+                "INSERT INTO repo (kind, namespace, name, private, created_s) VALUES (?, ?, ?, ?, ?) RETURNING id",
+                (kind, namespace, name, private, time.time()),
+            ).fetchone()
+            seq = self._revision(repo_id, None, "initial commit", "", namespace)
+            db.execute("INSERT INTO branch (repo_id, name, head) VALUES (?, 'main', ?)", (repo_id, seq))
+            self._put(repo_id, self._branch_id(repo_id, "main"), seq, {".gitattributes": attributes}, {})
+        repo = self.find_repo(kind, namespace, name)
+        if repo is None:
+            raise LookupError(name)
+        return repo
+
+    def delete_repo(self, repo: Repo) -> None:
+        with self._transaction() as db:
+            db.execute("DELETE FROM entry WHERE branch_id IN (SELECT id FROM branch WHERE repo_id = ?)", (repo.id,))
+            for table in ("version", "revision", "branch", "tag"):
+                db.execute(f"DELETE FROM {table} WHERE repo_id = ?", (repo.id,))
+            db.execute("DELETE FROM repo WHERE id = ?", (repo.id,))
+
+    def rename_repo(self, repo: Repo, namespace: str, name: str) -> None:
+        with self._transaction() as db:
+            db.execute("UPDATE repo SET namespace = ?, name = ? WHERE id = ?", (namespace, name, repo.id))
+
+    def set_private(self, repo: Repo, *, private: bool) -> None:
+        with self._transaction() as db:
+            db.execute("UPDATE repo SET private = ? WHERE id = ?", (private, repo.id))
+
+    def branches(self, repo: Repo) -> dict[str, str]:
+        """Branch names and the ids of their heads."""
+        rows = self._all(
+            "SELECT branch.name, revision.id FROM branch JOIN revision ON revision.seq = head"
+            " WHERE branch.repo_id = ? ORDER BY branch.id", repo.id
+        )  # fmt: skip
+        return {str(name): str(head) for name, head in rows}
+
+    def tags(self, repo: Repo) -> dict[str, str]:
+        rows = self._all(
+            "SELECT tag.name, revision.id FROM tag JOIN revision USING (seq) WHERE tag.repo_id = ?", repo.id
+        )
+        return {str(name): str(target) for name, target in rows}
+
+    def resolve(self, repo: Repo, revision: str) -> Revision:
+        """The commit that a branch, a tag or an id (or its beginning) names; Refusal 404 when none does."""
+        for sql in (
+            "SELECT head FROM branch WHERE (repo_id, name) = (?, ?)",
+            "SELECT seq FROM tag WHERE (repo_id, name) = (?, ?)",
+            "SELECT seq FROM revision WHERE (repo_id, id) = (?, ?)",
+        ):
+            if rows := self._all(sql, repo.id, revision.removeprefix("refs/heads/")):
+                return self._read_revision(int(str(rows[0][0])))
+        raise revision_not_found(revision)
+
+    def _read_revision(self, seq: int) -> Revision:
+        (row,) = self._all(f"SELECT {_REVISION} FROM revision WHERE seq = ?", seq)
+        return Revision(*row)  # type: ignore[arg-type]
+
+    def history(self, start: Revision, skip: int, limit: int) -> list[Revision]:
+        """The commits before and including `start`, the newest first."""
+        columns = ", ".join(f"revision.{name}" for name in _REVISION.split(", "))
+        rows = self._all(
+            f"{PAST} SELECT {columns} FROM revision JOIN past USING (seq) ORDER BY seq DESC LIMIT ? OFFSET ?",
+            start.seq, limit, skip,
+        )  # fmt: skip
+        return [Revision(*row) for row in rows]  # type: ignore[arg-type]
+
+    def changes(self, revision: Revision) -> tuple[list[str], list[str]]:
+        """The paths that a commit added or replaced, and those that it deleted."""
+        rows = self._all("SELECT path, oid IS NULL FROM version WHERE seq = ? ORDER BY path", revision.seq)
+        return [str(path) for path, gone in rows if not gone], [str(path) for path, gone in rows if gone]
+
+    def is_head(self, repo: Repo, revision: Revision) -> int | None:
+        """The branch whose head it is, if there is one: what is there is read without its past then."""
+        rows = self._all("SELECT id FROM branch WHERE (repo_id, head) = (?, ?)", repo.id, revision.seq)
+        return int(str(rows[0][0])) if rows else None
+
+    def file(self, repo: Repo, revision: Revision, path: str) -> File | None:
+        """The file at a path in a commit."""
+        if branch_id := self.is_head(repo, revision):
+            rows = self._all(f"SELECT {_FILE} FROM entry WHERE (branch_id, path) = (?, ?)", branch_id, path)
+        else:
+            rows = self._all(
+                f"{PAST} SELECT {_FILE} FROM version WHERE (repo_id, path) = (?, ?) AND seq IN past"
+                " ORDER BY seq DESC LIMIT 1", revision.seq, repo.id, path,
+            )  # fmt: skip
+        return File(*rows[0]) if rows and rows[0][1] is not None else None  # type: ignore[arg-type]
+
+    def files(self, repo: Repo, revision: Revision, prefix: str, after: str, limit: int) -> list[File]:
+        """Up to `limit` files below a directory (`""`: all), in the order of their paths, behind the path `after`."""
+        low, high = (f"{prefix}/", f"{prefix}0") if prefix else ("", "\U0010ffff")
+        low = max(low, after)
+        if branch_id := self.is_head(repo, revision):
+            rows = self._all(
+                f"SELECT {_FILE} FROM entry WHERE branch_id = ? AND path > ? AND path < ? ORDER BY path LIMIT ?",
+                branch_id, low, high, limit,
+            )  # fmt: skip
+        else:
+            rows = self._all(
+                f"{PAST} SELECT {_FILE} FROM (SELECT {_FILE}, max(seq) FROM version WHERE repo_id = ? AND path > ?"
+                " AND path < ? AND seq IN past GROUP BY path) WHERE oid IS NOT NULL ORDER BY path LIMIT ?",
+                revision.seq, repo.id, low, high, limit,
+            )  # fmt: skip
+        return [File(*row) for row in rows]  # type: ignore[arg-type]
+
+    def content(self, file: File) -> bytes:
+        """A regular file's content."""
+        with self._lock:
+            (content,) = self._db.execute("SELECT content FROM blob WHERE oid = ?", (file.oid,)).fetchone()
+        return bytes(content)
+
+    def commit(
+        self, repo: Repo, branch: str, edit: Edit, *, title: str, description: str, author: str, parent: str | None
+    ) -> Revision:
+        """Make one commit, all of it or nothing. Refusal 404 for a missing branch or file, 412 for a stale `parent`."""
+        with self._transaction() as db:
+            rows = db.execute(
+                "SELECT id, head FROM branch WHERE (repo_id, name) = (?, ?)", (repo.id, branch)
+            ).fetchall()
+            if not rows:
+                raise revision_not_found(branch)
+            branch_id, head = rows[0]
+            if parent is not None and not self._read_revision(head).id.startswith(parent.lower()):
+                raise branch_moved()
+            deleted = self._deleted(branch_id, edit)
+            seq = self._revision(repo.id, head, title, description, author)
+            db.executemany(
+                "DELETE FROM entry WHERE (branch_id, path) = (?, ?)", [(branch_id, path) for path in deleted]
+            )
+            db.executemany(
+                "INSERT INTO version (repo_id, path, seq) VALUES (?, ?, ?)", [(repo.id, path, seq) for path in deleted]
+            )
+            self._put(repo.id, branch_id, seq, edit.regular, edit.large)
+            db.execute("UPDATE branch SET head = ? WHERE id = ?", (seq, branch_id))
+        return self._read_revision(seq)
+
+    def _deleted(self, branch_id: int, edit: Edit) -> list[str]:
+        """Every file that goes; Refusal 404 for a path where nothing is."""
+        deleted: dict[str, None] = {}
+        for path in edit.deleted + edit.deleted_folders:
+            folder = path.rstrip("/")
+            below = self._all(
+                "SELECT path FROM entry WHERE branch_id = ? AND (path = ? OR (path > ? AND path < ?))",
+                branch_id, folder, f"{folder}/", f"{folder}0",
+            )  # fmt: skip
+            if not below:
+                raise entry_not_found(f"A file with this name doesn't exist: {path}")
+            deleted.update(dict.fromkeys(str(row[0]) for row in below))
+        return [path for path in deleted if path not in edit.regular and path not in edit.large]
+
+    def _revision(self, repo_id: int, parent: int | None, title: str, description: str, author: str) -> int:
+        values = (secrets.token_hex(20), repo_id, parent, title, description, author, time.time())
+        (seq,) = self._db.execute(
+            "INSERT INTO revision (id, repo_id, parent, title, description, author, at_s)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING seq", values
+        ).fetchone()  # fmt: skip
+        return int(seq)
+
+    def _put(
+        self, repo_id: int, branch_id: int, seq: int, regular: dict[str, bytes], large: dict[str, tuple[str, int]]
+    ) -> None:
+        blobs = [(blob_id(content), content) for content in regular.values()]
+        self._db.executemany("INSERT OR IGNORE INTO blob VALUES (?, ?)", blobs)
+        rows: list[tuple[str, str, int, str | None]] = [
+            (path, oid, len(content), None) for path, (oid, content) in zip(regular, blobs, strict=True)
+        ]
+        rows += [(path, pointer_id(sha256, size), size, sha256) for path, (sha256, size) in large.items()]
+        self._db.executemany("INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, ?)", [(branch_id, *row) for row in rows])
+        self._db.executemany(
+            "INSERT OR REPLACE INTO version VALUES (?, ?, ?, ?, ?, ?)",
+            [(repo_id, path, seq, *rest) for path, *rest in rows],
+        )
+
+    def _branch_id(self, repo_id: int, name: str) -> int:
+        rows = self._all("SELECT id FROM branch WHERE (repo_id, name) = (?, ?)", repo_id, name)
+        return int(str(rows[0][0]))
+
+    def create_branch(self, repo: Repo, name: str, start: Revision) -> None:
+        """A new branch at a commit; it must not exist."""
+        files = self.files(repo, start, "", "", -1)
+        with self._transaction() as db:
+            db.execute("INSERT INTO branch (repo_id, name, head) VALUES (?, ?, ?)", (repo.id, name, start.seq))
+            branch_id = self._branch_id(repo.id, name)
+            db.executemany(
+                "INSERT INTO entry VALUES (?, ?, ?, ?, ?)",
+                [(branch_id, each.path, each.oid, each.size_bytes, each.sha256) for each in files],
+            )
+
+    def delete_branch(self, repo: Repo, name: str) -> None:
+        with self._transaction() as db:
+            branch_id = self._branch_id(repo.id, name)
+            db.execute("DELETE FROM entry WHERE branch_id = ?", (branch_id,))
+            db.execute("DELETE FROM branch WHERE id = ?", (branch_id,))
+
+    def create_tag(self, repo: Repo, name: str, target: Revision, message: str | None) -> None:
+        with self._transaction() as db:
+            db.execute("INSERT INTO tag VALUES (?, ?, ?, ?)", (repo.id, name, target.seq, message))
+
+    def delete_tag(self, repo: Repo, name: str) -> None:
+        with self._transaction() as db:
+            db.execute("DELETE FROM tag WHERE (repo_id, name) = (?, ?)", (repo.id, name))
+
+    def add_xet_file(self, sha256: str, xet_hash: str, segments: str) -> None:
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO xet_file VALUES (?, ?, ?)", (sha256, xet_hash, segments))
+
+    def xet_file(self, sha256: str) -> tuple[str, str] | None:
+        """A file's Xet hash and its segments as JSON, if a shard has spoken of it."""
+        rows = self._all("SELECT hash, segments FROM xet_file WHERE sha256 = ?", sha256)
+        return (str(rows[0][0]), str(rows[0][1])) if rows else None
+
+    def not_shown(self) -> list[tuple[Repo, str, list[File], list[str]]]:
+        """For each branch whose plain files are behind: what to write and what to remove."""
+        behind = []
+        for repo in self.repos():
+            rows = self._all("SELECT id, name, head, shown FROM branch WHERE repo_id = ? AND head > shown", repo.id)
+            for branch_id, name, _head, shown in rows:
+                changed = self._all("SELECT DISTINCT path FROM version WHERE repo_id = ? AND seq > ?", repo.id, shown)
+                paths = [str(path) for (path,) in changed]
+                held = {path: self._entry(int(str(branch_id)), path) for path in paths}
+                behind.append(
+                    (repo, str(name), [f for f in held.values() if f], [path for path, f in held.items() if not f])
+                )
+        return behind
+
+    def _entry(self, branch_id: int, path: str) -> File | None:
+        rows = self._all(f"SELECT {_FILE} FROM entry WHERE (branch_id, path) = (?, ?)", branch_id, path)
+        return File(*rows[0]) if rows else None  # type: ignore[arg-type]
+
+    def shown(self, repo: Repo, branch: str) -> None:
+        """The plain files are as the branch's head."""
+        with self._transaction() as db:
+            db.execute("UPDATE branch SET shown = head WHERE (repo_id, name) = (?, ?)", (repo.id, branch))
+
+
+_REPO = "id, kind, namespace, name, private, created_s"
+_REVISION = "seq, id, parent, title, description, author, at_s"
+_FILE = "path, oid, size_bytes, sha256"
+
+
+def _repo(row: Sequence[object]) -> Repo:
+    repo_id, kind, namespace, name, private, created_s = row
+    return Repo(int(str(repo_id)), str(kind), str(namespace), str(name), bool(private), float(str(created_s)))
