@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -109,6 +110,7 @@ class Engine:
     ages_s: Sequence[float] = ()  # how long ago the account's earlier commits were
     seed: int = 0
     clock: Clock = field(default_factory=Clock)
+    wall_clock_ns: Callable[[], int] = time.time_ns
 
     @contextmanager
     def assembled(self, *, single_pass: bool = True) -> Iterator[Assembled]:
@@ -127,6 +129,7 @@ class Engine:
                 Surroundings(
                     hub=self.hub, ledger=ledger, budget=budget, inbox=FastInbox(self.clock),
                     watch_of=lambda _spec, _sink: None, message=message, clock=self.clock,
+                    wall_clock_ns=self.wall_clock_ns,
                     unit_random=random.Random(self.seed).random,  # noqa: S311  jitter
                 ),
             )  # fmt: skip

@@ -111,6 +111,7 @@ class App:
                 watch_of=_no_watch if single_pass else _Watches({spec.name: each for each, spec in targets}),
                 message=_Message({spec.name: each.commit_message for each, spec in targets}),
                 clock=time.monotonic,
+                wall_clock_ns=time.time_ns,
                 unit_random=random.random,
             )
             spec = self._spec(destination, targets, len(destinations), single_pass=single_pass, verify=verify)

@@ -48,7 +48,8 @@ class Surroundings:
     inbox: Inbox
     watch_of: Callable[[TargetSpec, Sink], Watch | None]
     message: Callable[[Parcel], str]
-    clock: Callable[[], float]
+    clock: Callable[[], float]  # monotonic
+    wall_clock_ns: Callable[[], int]
     unit_random: Callable[[], float]
 
 
@@ -64,8 +65,9 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
     """Wire one destination's parts together; nothing runs yet."""
     targets = [_target(each, spec.destination, around, index) for index, each in enumerate(spec.targets)]
     snapshots = Snapshots(
-        around.ledger, targets, inline_bytes=spec.inline_bytes, clock=around.clock, single_pass=spec.single_pass
-    )
+        around.ledger, targets, inline_bytes=spec.inline_bytes, clock=around.clock,
+        wall_clock_ns=around.wall_clock_ns, single_pass=spec.single_pass,
+    )  # fmt: skip
     publisher = Publisher(around.hub, around.ledger, snapshots, message=around.message, clock=around.clock)
     name = str(spec.destination)
     worker = Worker(

@@ -31,7 +31,7 @@ class Budget:
         """
         now = self._clock()
         with self._lock:
-            for age_s in sorted(ages_s, reverse=True):
+            for age_s in _plausible(ages_s, self._bucket.burst):
                 self._bucket = self._bucket.spent(now - age_s)
 
     def wait_s(self) -> float:
@@ -65,3 +65,13 @@ class Budget:
         """How long until more bytes may go out."""
         with self._lock:
             return self._throttle.wait_s(self._clock())
+
+
+def _plausible(ages_s: Iterable[float], burst: float) -> list[float]:
+    """The ages, oldest first. A wall clock that was set back leaves commits of the future, a day of them perhaps.
+
+    Nobody knows how old those are: so many count, as made just now, that commits go one by one, none waits for days.
+    """
+    ages_s = sorted(ages_s, reverse=True)
+    known = [age_s for age_s in ages_s if age_s >= 0]
+    return known + [0.0] * min(len(ages_s) - len(known), int(burst))

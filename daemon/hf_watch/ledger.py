@@ -20,7 +20,7 @@ from hf_watch.model import Digest, Fingerprint, Known
 from hf_watch.paths import join
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from hf_watch.model import Destination, RemoteFile
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 LOCK_TIMEOUT_S = 30.0  # another worker's transaction is short; longer means that something is wrong
 KEPT_COMMITS = 10_000  # what `history` can show; older ones go
+WAL_BYTES = 4 << 20  # what is left of the log after a large transaction
+FREE_SHARE = 4  # more than a quarter of the file unused: some of it is given back
+FREED_PAGES = 4_096  # at a time, 16 MB: a tenth of a second
 
 SCHEMA = """
 CREATE TABLE destination (
@@ -111,8 +114,9 @@ class SetAside:
 class Ledger:
     """One connection, used by one thread at a time. A method is a transaction; sqlite3.Error goes through."""
 
-    def __init__(self, file: Path, *, read_only: bool = False) -> None:
+    def __init__(self, file: Path, *, read_only: bool = False, wall_clock: Callable[[], float] = time.time) -> None:
         self._file = file
+        self._wall_clock = wall_clock
         self._read_only = read_only
         self._connection: sqlite3.Connection
 
@@ -123,7 +127,9 @@ class Ledger:
             check_same_thread=False,  # composed on one thread, used by another
         )  # fmt: skip
         if not self._read_only:
+            self._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file; before its first page
             self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
         self._connection.execute(
             "PRAGMA synchronous = FULL"  # an intent must survive power loss before the request leaves
         )
@@ -255,7 +261,7 @@ class Ledger:
         with self._transaction() as db:
             db.execute(
                 "INSERT OR REPLACE INTO batch (id, destination_id, at_s, files, bytes) VALUES (?, ?, ?, ?, ?)",
-                (batch_id, destination_id, time.time(), len(intended), size_bytes),
+                (batch_id, destination_id, self._wall_clock(), len(intended), size_bytes),
             )
             keys = [(each.root.id, *_split(each.path)) for each in intended]
             db.executemany(
@@ -352,7 +358,7 @@ class Ledger:
         with self._transaction() as db:
             db.execute(
                 "INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (root.id, *_split(path), *columns, reason, time.time()),
+                (root.id, *_split(path), *columns, reason, self._wall_clock()),
             )
 
     def reason_set_aside(self, root: Root, path: str, fingerprint: Fingerprint) -> str | None:
@@ -381,6 +387,13 @@ class Ledger:
                 "DELETE FROM quarantine WHERE (root_id, dir, name) = (?, ?, ?)",
                 [(root.id, *_split(path)) for path in paths],
             )
+
+    def give_back_space(self) -> None:
+        """Shrink the file by a bounded step when much of it is unused, as it is after a large tree went."""
+        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+        (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+        if free * FREE_SHARE > pages:
+            self._connection.executescript(f"PRAGMA incremental_vacuum({FREED_PAGES})")  # execute frees one page
 
     def doubt_unlike(self, root: Root, remote: Iterable[tuple[str, RemoteFile]]) -> int:
         """Compare all that is known below a root with all that its repo holds there, by relative path.

@@ -23,7 +23,7 @@ from hf_watch.model import Digest, Fingerprint, Snapshot, Writers
 from hf_watch.paths import join, parent, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from hf_watch.filters import Wanted
 
@@ -125,7 +125,12 @@ def _add(files: dict[str, Fingerprint], entry: os.DirEntry[str]) -> None:
 
 
 def fingerprint_of(found: os.stat_result) -> Fingerprint:
-    return Fingerprint(found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return Fingerprint(found.st_ino, found.st_size, _wrapped(found.st_mtime_ns), _wrapped(found.st_ctime_ns))
+
+
+def _wrapped(time_ns: int) -> int:
+    """In 64 bits, as the ledger keeps it: a file may be dated 2446, and 2262 is where nanoseconds end."""
+    return (time_ns + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 @contextmanager
@@ -222,7 +227,15 @@ def writers(fd: int) -> Writers:
     return Writers.NONE
 
 
-def read(fd: int, path: str, before: Fingerprint, inline_bytes: int, *, open_allowed: bool) -> Snapshot:
+def read(
+    fd: int,
+    path: str,
+    before: Fingerprint,
+    inline_bytes: int,
+    *,
+    open_allowed: bool,
+    wall_clock_ns: Callable[[], int] = time.time_ns,
+) -> Snapshot:
     """Read and hash the whole file; its bytes are kept when they are at most `inline_bytes`.
 
     Raises NotSettledError when the file moved meanwhile or, unless `open_allowed`, a writer came; SourceError when it
@@ -236,7 +249,7 @@ def read(fd: int, path: str, before: Fingerprint, inline_bytes: int, *, open_all
         raise NotSettledError(f"{printable(path)}: a writer came while it was read")
     if fingerprint(fd) != before:
         raise NotSettledError(f"{printable(path)}: it changed while it was read")
-    return Snapshot(path, before, digest, content, time.time_ns())
+    return Snapshot(path, before, digest, content, wall_clock_ns())
 
 
 def digest(fd: int) -> Digest:

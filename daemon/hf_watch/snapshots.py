@@ -88,6 +88,7 @@ class Snapshots:
         *,
         inline_bytes: int,
         clock: Callable[[], float],
+        wall_clock_ns: Callable[[], int],
         single_pass: bool,
     ) -> None:
         self.gave_up: dict[str, str] = {}
@@ -95,6 +96,7 @@ class Snapshots:
         self._targets = targets
         self._inline_bytes = inline_bytes
         self._clock = clock
+        self._wall_clock_ns = wall_clock_ns
         self._single_pass = single_pass
         self._touched: dict[int, list[Recorded]] = {}
         self._forgotten: dict[int, list[str]] = {}
@@ -140,7 +142,9 @@ class Snapshots:
         open_allowed = target.spec.publish_open and target.settler.overdue(waiting, self._clock())
         if in_repo is None or (not open_allowed and self._is_busy(target, waiting, fd, before)):
             return None
-        snapshot = scan.read(fd, waiting.path, before, self._inline_bytes, open_allowed=open_allowed)
+        snapshot = scan.read(
+            fd, waiting.path, before, self._inline_bytes, open_allowed=open_allowed, wall_clock_ns=self._wall_clock_ns
+        )
         held_fd = fd if snapshot.content is None else None
         found = Found(target, waiting, in_repo, snapshot, known, target.generation, held_fd)
         if plan.same_content(snapshot, known):

@@ -245,8 +245,16 @@ class Target:
         finished = self._clock()
         if not self._walk_top:
             log.info("target.scanned", target=self.spec.name, duration_s=round(self._walk_s, 3))
+            self._tidy()
             self._next_rescan = max(self._next_rescan, finished + RESCAN_SHARE * self._walk_s)
             self._next_walk = finished + COLLAPSED_SCAN_SHARE * self._walk_s
+
+    def _tidy(self) -> None:
+        """Keep the ledger as small as what it describes."""
+        aside = (each.path for each in self._ledger.quarantined(self.root))
+        if gone := [path for path in aside if scan.file_is_gone(self.path, path)]:
+            self._ledger.release(self.root, gone)
+        self._ledger.give_back_space()
 
     def _name_unreadable(self, found: scan.Unreadable) -> None:
         if found.directory not in self._unreadable:

@@ -1,0 +1,73 @@
+"""The ledger's file grows with what is on the disk, not with what ever was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hf_watch.ledger import Intended, Ledger, Recorded
+from hf_watch.model import Destination, Digest, Fingerprint
+from tests.disk import fill, numbered
+from tests.engine import Engine, target_spec
+from tests.fake_hub import FakeHub
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DESTINATION = Destination("http://hub.example", "dataset", "acme/drop", "main")
+DIGEST = Digest(b"d" * 32, b"g" * 20)
+
+
+def size_bytes(file: Path) -> int:
+    """The file with its log and index."""
+    return sum(each.stat().st_size for each in file.parent.glob(file.name + "*"))
+
+
+def churn(ledger: Ledger, *, rounds: int, files: int, first: int = 0) -> None:
+    """Publish and forget so many paths, each of them new: `rounds` batches of `files`."""
+    root = ledger.root(DESTINATION, "/drop", "incoming")
+    for number in range(first, first + rounds):
+        paths = [f"{number:06}/{each:06} with a name of usual length.bin" for each in range(files)]
+        batch = f"{number:032}"
+        ledger.intend(batch, root.destination_id, [Intended(root, path, path, DIGEST, 1) for path in paths], 1)
+        ledger.record(root, [Recorded(path, path, Fingerprint(1, 2, 3, 4), DIGEST, 1) for path in paths])
+        ledger.recorded_batch(batch, root, f"{number:040}", f"{number:040}")
+        for path in paths[:10]:
+            ledger.set_aside(root, path, None, "a reason")
+        ledger.record(root, [], paths)
+
+
+def test_paths_that_come_and_go_leave_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.sqlite3"
+    with Ledger(file) as ledger:
+        churn(ledger, rounds=5, files=1_000)
+        before = size_bytes(file)
+        churn(ledger, rounds=25, files=1_000, first=5)
+        assert size_bytes(file) <= before * 1.1 + (64 << 10)  # thirty batches' rows are all that is left
+
+
+def test_a_large_tree_that_went_gives_its_space_back(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.sqlite3"
+    with Ledger(file) as ledger:
+        root = ledger.root(DESTINATION, "/drop", "incoming")
+        paths = [f"{number:06} with a name of usual length.bin" for number in range(50_000)]
+        ledger.record(root, [Recorded(path, path, Fingerprint(1, 2, 3, 4), DIGEST, 1) for path in paths])
+        full = size_bytes(file)
+        ledger.record(root, [], paths)
+        for _ in range(10):
+            ledger.give_back_space()
+    assert size_bytes(file) < full / 10
+
+
+def test_what_was_set_aside_is_forgotten_when_it_goes(tmp_path: Path) -> None:
+    drop = tmp_path / "drop"
+    fill(drop, {f"d/{name}": b"x" for name in numbered(20)})
+    engine = Engine(tmp_path, [target_spec(drop)], FakeHub(bad=lambda path: path.endswith(".txt")))
+    with engine.running() as running:
+        running.go_on(60.0)
+        with Ledger(tmp_path / "ledger.sqlite3") as ledger:
+            root = ledger.root(DESTINATION, str(drop), "incoming")
+            assert len(list(ledger.quarantined(root))) == 20
+            for name in numbered(19):
+                (drop / "d" / name).unlink()
+            running.go_on(400.0)
+            assert [each.path for each in ledger.quarantined(root)] == ["d/0019.txt"]
