@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import warnings
 from typing import TYPE_CHECKING, Protocol
 
 from pathspec import GitIgnoreSpec
 from pathspec.patterns.gitignore.base import GitIgnorePatternError
 
-from hf_watch.errors import ConfigError
 from hf_watch.paths import parent
 
 if TYPE_CHECKING:
@@ -51,12 +51,12 @@ class Wanted(Protocol):
 
 
 class Filter:
-    """The filter of one target. `include` and `exclude` are lines of gitignore syntax; ConfigError if one is not."""
+    """The filter of one target. `include` and `exclude` are lines of gitignore syntax; ValueError if one is not."""
 
     def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = (), *, hidden: bool = False) -> None:
         self._never = re.compile("|".join(fnmatch.translate(name) for name in (*PARTIAL_NAMES, *PRIVATE_DIRECTORIES)))
-        self._include = _spec("include", include)
-        self._exclude = _spec("exclude", exclude)
+        self._include = _spec(include)
+        self._exclude = _spec(exclude)
         self._exclude_lines = tuple(exclude)
         self._hidden = hidden
 
@@ -97,10 +97,16 @@ class Filter:
         return (self._hidden or not name.startswith(".")) and not self._never.match(name)
 
 
-def _spec(key: str, lines: Sequence[str]) -> GitIgnoreSpec | None:
-    if not lines:
-        return None
-    try:
-        return GitIgnoreSpec.from_lines(lines)
-    except GitIgnorePatternError as error:
-        raise ConfigError(f"{key}: {error}") from error
+def _spec(lines: Sequence[str]) -> GitIgnoreSpec | None:
+    for line in lines:
+        _check(line)
+    return GitIgnoreSpec.from_lines(lines) if lines else None
+
+
+def _check(line: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FutureWarning)  # classes like [[:alpha:]], which would mean something else here
+        try:
+            GitIgnoreSpec.from_lines([line])
+        except (GitIgnorePatternError, re.error, FutureWarning) as error:
+            raise ValueError(f"{line!r} is no gitignore pattern that is understood here") from error

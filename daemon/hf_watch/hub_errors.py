@@ -128,12 +128,19 @@ def retry_after_s(headers: Mapping[str, str], message: str, now_s: float) -> flo
     The largest of the RateLimit header, if that limit is used up; Retry-After, as seconds or as a date; and the words
     of the commit quota, "retry this action in about 1 hour", which carries headers of a limit that is not used up.
     """
-    waits = [_worded_s(message), _header_s(_header(headers, "retry-after"), now_s)]
-    limit = parse_ratelimit_headers(headers)
-    if limit is not None and limit.remaining == 0:
-        waits.append(float(limit.reset_in_seconds))
+    waits = [_worded_s(message), _header_s(_header(headers, "retry-after"), now_s), _limit_s(headers)]
     known = [wait for wait in waits if wait is not None]
     return min(max(known), LONGEST_WAIT_S) if known else None
+
+
+def _limit_s(headers: Mapping[str, str]) -> float | None:
+    try:
+        limit = parse_ratelimit_headers(headers)
+    except ValueError:  # a number of thousands of digits
+        return None
+    if limit is None or limit.remaining:
+        return None
+    return float(min(limit.reset_in_seconds, LONGEST_WAIT_S))
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:

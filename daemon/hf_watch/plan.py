@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from hf_watch.model import Fingerprint, Known, Staged
+from hf_watch.paths import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -59,7 +60,7 @@ def halves(refused: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
 
 
 def summary(operations: Iterable[Operation]) -> str:
-    """What a commit does, for its message: `Add 37 files under incoming/`."""
+    """What a commit does, for its message, in one line: `Add 37 files under incoming/`."""
     uploads: list[str] = []
     deletes: list[str] = []
     for operation in operations:
@@ -71,9 +72,9 @@ def summary(operations: Iterable[Operation]) -> str:
 
 def _clause(verb: str, paths: Sequence[str]) -> str:
     if len(paths) == 1:
-        return f"{verb} {paths[0]}"
+        return f"{verb} {printable(paths[0])}"
     place = common_directory(paths)
-    return f"{verb} {len(paths)} files" + (f" under {place}/" if place else "")
+    return f"{verb} {len(paths)} files" + (f" under {printable(place)}/" if place else "")
 
 
 def common_directory(paths: Sequence[str]) -> str:

@@ -10,7 +10,9 @@ import string
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, model_validator
+
+from hf_watch.filters import Filter
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 MIB = 1 << 20
@@ -26,11 +28,16 @@ def _lines(value: Any) -> Any:
     return value
 
 
+def _patterns(value: tuple[str, ...]) -> tuple[str, ...]:
+    Filter(exclude=value)
+    return value
+
+
 def _home(value: Any) -> Any:
     return str(Path(value).expanduser()) if isinstance(value, str) and value.startswith("~") else value
 
 
-Patterns = Annotated[tuple[str, ...], BeforeValidator(_lines)]
+Patterns = Annotated[tuple[str, ...], BeforeValidator(_lines), AfterValidator(_patterns)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Directory = Annotated[Path, BeforeValidator(_home)]
 
