@@ -27,6 +27,9 @@ demo: setup  ## a local Hub and the daemon on ./demo/drop
 test: setup  ## the tests: no root, no system packages
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+conformance: setup  ## the Hub client's own tests against the local Hub
+	$(BIN)/python -m tests.conformance.measure
+
 lint: setup  ## style, formatting, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -10,7 +10,7 @@ from . import refusals
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .store import Repo
+    from .records import Repo
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Access:
     def check_write(self, token: Token | None, namespace: str) -> Token:
         """The token, when it may write to `namespace`; Refusal 401 or 403 when not."""
         if token is None:
-            raise refusals.Refusal(401, "Invalid username or password.")
+            raise refusals.nobody()
         if token.role == "read":
             raise refusals.write_token_needed()
         if not self.owns(token, namespace):
@@ -77,7 +77,7 @@ class Access:
     def check_contribute(self, token: Token | None) -> Token:
         """The token, when it may open a pull request: anybody with a write token may, wherever they can read."""
         if token is None:
-            raise refusals.Refusal(401, "Invalid username or password.")
+            raise refusals.nobody()
         if token.role == "read":
             raise refusals.write_token_needed()
         return token

@@ -1,22 +1,22 @@
-"""The Xet content store over HTTP: it takes xorbs and shards; what a commit names is put together from them.
+"""The Xet content store over HTTP: it takes xorbs and shards, and says how files are put together from them.
 
-It never answers that it knows a chunk, so deduplication happens within what one client remembers. Files are read back
-by `resolve`.
+It never answers that it knows a chunk, so deduplication happens within what one client remembers.
 """
 
 from __future__ import annotations
 
-import json
+import re
 import secrets
 import time
 from typing import TYPE_CHECKING
 
-from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from . import shards
+from .reconstruction import reconstruct
 from .refusals import Refusal, bad_request
+from .state import AT, REPO, opens_pull_request
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .state import State
 
 TOKEN_LIFE_S = 3_600
+HASH = re.compile(r"[0-9a-f]{64}")
+ONE_RANGE = re.compile(r"bytes=(\d+)-(\d+)")
 
 
 class ContentStore:
@@ -33,19 +35,21 @@ class ContentStore:
         self._state = state
 
     def routes(self) -> list[Route]:
-        repo = "/api/{kind:kind}/{namespace}/{name}"
         return [
-            Route(f"{repo}/xet-write-token/{{revision:revision}}", self.write_token),
-            Route(f"{repo}/xet-read-token/{{revision:revision}}", self.read_token),
-            Route("/v1/xorbs/default/{hash}", self.xorb, methods=["POST"]),
+            Route(f"{REPO}/xet-write-token/{AT}", self.write_token),
+            Route(f"{REPO}/xet-read-token/{AT}", self.read_token),
+            Route("/v1/xorbs/default/{hash}", self.take_xorb, methods=["POST"]),
+            Route("/v1/xorbs/default/{hash}", self.give_xorb),
             Route("/v1/shards", self.shard, methods=["POST"]),
             Route("/v1/chunks/default/{hash}", self.chunk),
+            Route("/v1/reconstructions/{hash}", self.reconstruction),
             Route("/v1/telemetry", self.telemetry, methods=["POST"]),
         ]
 
     async def write_token(self, request: Request) -> Response:
-        repo, _ = self._state.writable(request)
-        self._state.revision(request, repo)
+        repo, _ = self._state.contributable(request)
+        if not opens_pull_request(request):  # whose branch has no name yet: the client says "None" for it
+            self._state.revision(request, repo)
         return self._token()
 
     async def read_token(self, request: Request) -> Response:
@@ -68,16 +72,18 @@ class ContentStore:
         if token not in self._state.xet_tokens:
             raise Refusal(401, "Invalid token")
 
-    async def xorb(self, request: Request) -> Response:
+    async def take_xorb(self, request: Request) -> Response:
         self._check_token(request)
-        place = self._state.objects.xorb(request.path_params["hash"])
-        is_new = not place.is_file()
-        with self._state.objects.writing(place) as file:
-            async for block in request.stream():
-                self._state.xet_bytes += len(block)
-                file.write(block)
-        await run_in_threadpool(_check_xorb, place.read_bytes())
+        is_new, size_bytes = await self._state.objects.receive_xorb(_hash(request), request.stream())
+        self._state.xet_bytes += size_bytes
         return JSONResponse({"was_inserted": is_new})
+
+    async def give_xorb(self, request: Request) -> Response:
+        """Parts of a xorb. Its address is the permission, as with the signed ones that the Hub hands out."""
+        place = self._state.objects.xorb(_hash(request))
+        if not place.is_file():
+            raise Refusal(404, "no such xorb")
+        return FileResponse(place)
 
     async def shard(self, request: Request) -> Response:
         self._check_token(request)
@@ -87,9 +93,21 @@ class ContentStore:
             raise bad_request(str(error)) from error
         for file in files:
             if file.sha256 is not None:
-                segments = json.dumps([[each.xorb, each.first, each.last] for each in file.segments])
-                self._state.store.add_xet_file(file.sha256, file.hash, segments)
+                self._state.store.add_xet_file(file.sha256, file.hash, file.segments)
         return JSONResponse({"result": 1})
+
+    async def reconstruction(self, request: Request) -> Response:
+        """How to put a file, or the range of it that is asked for, together."""
+        self._check_token(request)
+        segments = self._state.store.xet_segments(_hash(request))
+        if segments is None:
+            raise Refusal(404, "no such file")
+        asked = ONE_RANGE.fullmatch(request.headers.get("range", ""))
+        first, last = (int(asked[1]), int(asked[2])) if asked else (0, None)
+        if first >= sum(segment.size_bytes for segment in segments):
+            raise Refusal(416, "the file ends before")
+        at = f"{self._state.url}/v1/xorbs/default/"
+        return JSONResponse(reconstruct(segments, self._state.objects.chunks, at, first, last))
 
     async def chunk(self, request: Request) -> Response:
         self._check_token(request)
@@ -100,8 +118,8 @@ class ContentStore:
         return JSONResponse({})
 
 
-def _check_xorb(content: bytes) -> None:
-    try:
-        shards.chunk_spans(content)
-    except shards.FormatError as error:
-        raise bad_request(str(error)) from error
+def _hash(request: Request) -> str:
+    found = str(request.path_params["hash"])
+    if not HASH.fullmatch(found):
+        raise bad_request("not a hash")
+    return found

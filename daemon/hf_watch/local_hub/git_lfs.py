@@ -46,7 +46,8 @@ class GitLfs:
         request.path_params["kind"] = kind
         wanted = await request.json()
         if wanted.get("operation") == "upload":
-            self._state.writable(request)
+            self._state.repo(request)
+            self._state.access.check_contribute(self._state.visitor(request))  # it may be for a pull request
             objects = [self._upload(each, wanted.get("transfers", [])) for each in wanted["objects"]]
         else:
             self._state.repo(request)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from .objects import Objects
-    from .store import File, Repo, Store
+    from .records import File, Repo
+    from .store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +23,25 @@ class Heads:
     place: Path
     store: Store
     objects: Objects
+    _lock: threading.Lock = field(default_factory=threading.Lock)  # two commits must not write one file at once
 
     def show(self) -> None:
         """Bring the plain files up to what the store says; after each commit, and at start, where a kill left off."""
-        for repo, branch, written, removed in self.store.not_shown():
-            root = self._root(repo, branch)
-            for path in removed:
-                self._remove(root, path)
-            for file in written:
-                self._write(root, file)
-            self.store.shown(repo, branch)
+        with self._lock:
+            for repo, branch, written, removed in self.store.not_shown():
+                root = self._root(repo, branch)
+                for path in removed:
+                    self._remove(root, path)
+                for file in written:
+                    self._write(root, file)
+                self.store.shown(repo, branch)
 
-    def forget(self, repo: Repo) -> None:
-        shutil.rmtree(self.place / repo.kind / repo.full_name, ignore_errors=True)
+    def forget(self, repo: Repo, branch: str | None = None) -> None:
+        """Remove the plain files of a branch, or of the whole repo, before it goes by another name."""
+        with self._lock:
+            shutil.rmtree(
+                self._root(repo, branch) if branch else self.place / repo.kind / repo.full_name, ignore_errors=True
+            )
 
     def _root(self, repo: Repo, branch: str) -> Path:
         return self.place / repo.kind / repo.namespace / repo.name / branch.replace("/", "%2F")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import mmap
 import os
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -17,7 +18,9 @@ from .refusals import bad_request
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-XORBS_HELD = 2  # unpacked at a time, 64 MiB each at most
+    from .shards import Chunk, Segment
+
+TABLES_HELD = 64  # of xorbs, about a thousand chunks each
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,33 +74,54 @@ class Objects:
             if digest.hexdigest() != sha256:
                 raise bad_request(f"sha256 of the parts is {digest.hexdigest()}, not {sha256}")
 
-    def put_together(self, sha256: str, segments: str) -> None:
-        """A file from its xorbs; Refusal 400 when they do not make the file that the shard says."""
-        digest = hashlib.sha256()
-        held: dict[str, tuple[bytes, list[tuple[int, int]]]] = {}
-        with self.writing(self.large(sha256)) as file:
-            for xorb, first, last in json.loads(segments):
-                if xorb not in held:
-                    if len(held) >= XORBS_HELD:
-                        del held[next(iter(held))]
-                    held[xorb] = self._opened(xorb)
-                content, spans = held[xorb]
-                for start, end in spans[first:last]:
-                    plain = shards.unpack_chunk(content[start:end])
-                    digest.update(plain)
-                    file.write(plain)
-            if digest.hexdigest() != sha256:
-                raise bad_request(f"sha256 of the file is {digest.hexdigest()}, not {sha256}")
+    async def receive_xorb(self, name: str, blocks: AsyncIterator[bytes]) -> tuple[bool, int]:
+        """Keep a xorb; Refusal 400 when it is none. Returns whether it is new, and its size."""
+        is_new, size_bytes = not self.xorb(name).is_file(), 0
+        with self.writing(self.xorb(name)) as file:
+            async for block in blocks:
+                size_bytes += len(block)
+                file.write(block)
+            file.flush()
+            _read_chunks(Path(file.name))
+        return is_new, size_bytes
 
-    def _opened(self, xorb: str) -> tuple[bytes, list[tuple[int, int]]]:
+    def chunks(self, xorb: str) -> list[Chunk]:
+        """Where the chunks of a xorb are; Refusal 400 when it was never uploaded."""
         try:
-            content = self.xorb(xorb).read_bytes()
+            return _chunks(self.xorb(xorb))
         except FileNotFoundError as error:
             raise bad_request(f"xorb {xorb} was never uploaded") from error
-        return content, shards.chunk_spans(content)
+
+    def put_together(self, sha256: str, segments: list[Segment]) -> None:
+        """A file from its xorbs; Refusal 400 when they do not make the file that the shard says."""
+        digest = hashlib.sha256()
+        with self.writing(self.large(sha256)) as file:
+            for segment in segments:
+                wanted = self.chunks(segment.xorb)[segment.first : segment.last]
+                with self.xorb(segment.xorb).open("rb") as xorb:
+                    for chunk in wanted:
+                        xorb.seek(chunk.start)
+                        plain = shards.unpack_chunk(xorb.read(chunk.end - chunk.start))
+                        digest.update(plain)
+                        file.write(plain)
+            if digest.hexdigest() != sha256:
+                raise bad_request(f"sha256 of the file is {digest.hexdigest()}, not {sha256}")
 
     def sweep(self) -> None:
         """Remove what a killed process left half written."""
         self.place.mkdir(parents=True, exist_ok=True)
         for leftover in self.place.glob("incoming-*"):
             os.unlink(leftover)  # noqa: PTH108  one line
+
+
+@lru_cache(maxsize=TABLES_HELD)
+def _chunks(xorb: Path) -> list[Chunk]:
+    return _read_chunks(xorb)
+
+
+def _read_chunks(xorb: Path) -> list[Chunk]:
+    try:
+        with xorb.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return shards.chunks(content)
+    except (shards.FormatError, ValueError) as error:  # a file without a byte cannot be mapped
+        raise bad_request(f"this is no xorb: {error}") from error

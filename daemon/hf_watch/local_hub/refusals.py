@@ -37,6 +37,11 @@ def invalid_credentials() -> Refusal:
     return Refusal(401, "Invalid credentials in Authorization header")
 
 
+def nobody() -> Refusal:
+    """Nobody says who asks, where that matters."""
+    return Refusal(401, "Invalid username or password.")
+
+
 def repo_not_found(*, anonymous: bool) -> Refusal:
     """A missing repo, and a private one to a stranger: the Hub tells nobody which of the two it is."""
     if anonymous:

@@ -18,30 +18,36 @@ from starlette.applications import Starlette
 from starlette.convertors import Convertor, register_url_convertor
 
 from .access import Access, Token
-from .api import Api
+from .accounts import Accounts
 from .attributes import default_gitattributes
 from .content_store import ContentStore
+from .contents import Contents
+from .discussions import Discussions
 from .doors import SLASH, Asked, Doors
 from .faults import Faults
 from .git_lfs import GitLfs
 from .heads import Heads
 from .objects import Objects
+from .publishing import Publishing
 from .quotas import Quota
+from .records import Edit
+from .references import References
 from .refusals import Refusal, answer_refusal
+from .repos import Repos
 from .state import KINDS, State
-from .store import Edit, Store
+from .store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from .store import Repo
+    from .records import Repo
 
 HOST = "127.0.0.1"
 PAGE_SIZE = 1_000
 HOUR_S = 3_600.0
 API_WINDOW_S = 300.0
-START_TIMEOUT_S = 30.0
+SUBJECTS = (Accounts, Repos, Publishing, Contents, References, Discussions, ContentStore, GitLfs)
 BACKLOG = 256
 
 
@@ -157,7 +163,7 @@ class LocalHub:
         heads = Heads(self._directory / "repos", store, objects)
         heads.show()
         self._state = State(store, objects, heads, self._access, self._commit_quota, self._page_size, self.url)
-        routes = [*Api(self._state).routes(), *ContentStore(self._state).routes(), *GitLfs(self._state).routes()]
+        routes = [route for subject in SUBJECTS for route in subject(self._state).routes()]
         app = Starlette(routes=routes, exception_handlers={Refusal: answer_refusal})
         config = uvicorn.Config(
             Doors(app, self.requests, self.faults, self._api_quota), log_config=None, access_log=False, lifespan="off",

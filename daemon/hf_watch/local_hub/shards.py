@@ -13,6 +13,7 @@ import lz4.frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from mmap import mmap
 
 CHUNK_HEADER_BYTES = 8
 SHARD_HEADER_BYTES = 48
@@ -45,6 +46,15 @@ class FileInfo:
     hash: str
     sha256: str | None
     segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The bytes `start` … `end` (exclusive) of a xorb, and how many they are unpacked."""
+
+    start: int
+    end: int
+    size_bytes: int
 
 
 def hash_text(raw: bytes) -> str:
@@ -86,19 +96,18 @@ def _sha256_text(raw: bytes) -> str:
     return hash_text(raw)
 
 
-def chunk_spans(xorb: bytes) -> list[tuple[int, int]]:
-    """Where each chunk of a xorb begins and ends; FormatError when it is none."""
-    spans = []
+def chunks(xorb: bytes | mmap) -> list[Chunk]:
+    """Where each chunk of a xorb is; FormatError when it is none."""
+    found = []
     at = 0
-    while at < len(xorb) and not xorb.startswith(XORB_FOOTER, at):
-        if at + CHUNK_HEADER_BYTES > len(xorb):
-            raise FormatError("the xorb ends in a chunk's header")
-        end = at + CHUNK_HEADER_BYTES + int.from_bytes(xorb[at + 1 : at + 4], "little")
+    while at < len(xorb) and xorb[at : at + len(XORB_FOOTER)] != XORB_FOOTER:
+        header = xorb[at : at + CHUNK_HEADER_BYTES]
+        end = at + CHUNK_HEADER_BYTES + int.from_bytes(header[1:4], "little")
         if end > len(xorb):
             raise FormatError("the xorb ends in a chunk")
-        spans.append((at, end))
+        found.append(Chunk(at, end, int.from_bytes(header[5:8], "little")))
         at = end
-    return spans
+    return found
 
 
 def unpack_chunk(chunk: bytes) -> bytes:

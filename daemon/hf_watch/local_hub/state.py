@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from . import refusals
 from .attributes import parse_attributes
-from .refusals import Refusal
+from .bodies import is_set
+from .store import PULL_REQUEST
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
     from .heads import Heads
     from .objects import Objects
     from .quotas import Quota
-    from .store import Repo, Revision, Store
+    from .records import File, Repo, Revision
+    from .store import Store
 
 KINDS = {"model": "models", "dataset": "datasets", "space": "spaces"}
 URL_PREFIX = {"models": "", "datasets": "datasets/", "spaces": "spaces/"}
+REPO = "/api/{kind:kind}/{namespace}/{name}"  # how routes say which repo,
+AT = "{revision:revision}"  # and at which commit
 
 
 @dataclass(slots=True)
@@ -55,6 +59,23 @@ class State:
         repo = self.repo(request)
         return repo, self.access.check_write(self.visitor(request), repo.namespace)
 
+    def contributable(self, request: Request) -> tuple[Repo, Token]:
+        """The same; where it is about a pull request, everybody may who can read, but only in their own."""
+        repo, visitor = self.repo(request), self.visitor(request)
+        if opens_pull_request(request):
+            return repo, self.access.check_contribute(visitor)
+        if visitor is not None and visitor.user == self._proposer(repo, request.path_params["revision"]):
+            return repo, self.access.check_contribute(visitor)
+        return repo, self.access.check_write(visitor, repo.namespace)
+
+    def _proposer(self, repo: Repo, revision: str) -> str | None:
+        """Who opened the pull request that a revision such as `refs/pr/1` names."""
+        number = revision.removeprefix(PULL_REQUEST)
+        if number == revision or not number.isdigit():
+            return None
+        discussion = self.store.discussion(repo, int(number))
+        return None if discussion is None else discussion.author
+
     def revision(self, request: Request, repo: Repo) -> Revision:
         return self.store.resolve(repo, request.path_params.get("revision", "main"))
 
@@ -70,11 +91,11 @@ class State:
         file = self.store.file(repo, revision, path)
         return self.store.content(file) if file is not None and file.sha256 is None else b""
 
+    def xet_hash(self, file: File) -> str | None:
+        """The Xet hash of a file that came as Xet."""
+        return None if file.sha256 is None else self.store.xet_hash(file.sha256)
 
-def whole_number(text: str | None, default: int) -> int:
-    """A number of a query; Refusal 400 for anything else."""
-    if text is None:
-        return default
-    if not text.isdigit():
-        raise Refusal(400, f"not a number: {text}")
-    return int(text)
+
+def opens_pull_request(request: Request) -> bool:
+    """Whether the request is a step on the way to a commit that opens a pull request."""
+    return is_set(request.query_params.get("create_pr"))

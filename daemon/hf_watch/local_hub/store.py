@@ -5,110 +5,31 @@ A commit costs what it changes: the head of each branch is a table of entries, i
 
 from __future__ import annotations
 
+import json
 import secrets
 import sqlite3
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .git_ids import blob_id, pointer_id
+from .records import SCHEMA, Discussion, File, Repo, Revision
 from .refusals import branch_moved, entry_not_found, revision_not_found
+from .shards import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS repo (
-  id INTEGER PRIMARY KEY, kind TEXT NOT NULL, namespace TEXT NOT NULL COLLATE NOCASE,
-  name TEXT NOT NULL COLLATE NOCASE, private INTEGER NOT NULL, sdk TEXT, created_s REAL NOT NULL,
-  UNIQUE (kind, namespace, name)
-);
-CREATE TABLE IF NOT EXISTS revision (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, repo_id INTEGER NOT NULL, parent INTEGER,
-  title TEXT NOT NULL, description TEXT NOT NULL, author TEXT NOT NULL, at_s REAL NOT NULL
-);
-CREATE TABLE IF NOT EXISTS branch (
-  id INTEGER PRIMARY KEY, repo_id INTEGER NOT NULL, name TEXT NOT NULL, head INTEGER NOT NULL,
-  shown INTEGER NOT NULL DEFAULT 0, UNIQUE (repo_id, name)
-);
-CREATE TABLE IF NOT EXISTS tag (
-  repo_id INTEGER NOT NULL, name TEXT NOT NULL, seq INTEGER NOT NULL, message TEXT, PRIMARY KEY (repo_id, name)
-);
-CREATE TABLE IF NOT EXISTS entry (
-  branch_id INTEGER NOT NULL, path TEXT NOT NULL, oid TEXT NOT NULL, size_bytes INTEGER NOT NULL, sha256 TEXT,
-  PRIMARY KEY (branch_id, path)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS version (
-  repo_id INTEGER NOT NULL, path TEXT NOT NULL, seq INTEGER NOT NULL, oid TEXT, size_bytes INTEGER, sha256 TEXT,
-  PRIMARY KEY (repo_id, path, seq)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS version_seq ON version (seq);
-CREATE TABLE IF NOT EXISTS blob (oid TEXT PRIMARY KEY, content BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS xet_file (
-  sha256 TEXT PRIMARY KEY, hash TEXT NOT NULL, segments TEXT NOT NULL
-);
-"""
+    from .records import Edit
+
+PULL_REQUEST = "refs/pr/"  # with its number: the branch that holds a pull request's changes
+
 PAST = """
 WITH RECURSIVE past (seq) AS (
   SELECT ? UNION SELECT revision.parent FROM revision JOIN past USING (seq) WHERE revision.parent IS NOT NULL)
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Repo:
-    """One repo; `kind` is "models", "datasets" or "spaces"."""
-
-    id: int
-    kind: str
-    namespace: str
-    name: str
-    private: bool
-    created_s: float
-
-    @property
-    def full_name(self) -> str:
-        return f"{self.namespace}/{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file at one revision: its Git id and, when it is large, its sha256."""
-
-    path: str
-    oid: str
-    size_bytes: int
-    sha256: str | None
-
-    @property
-    def content_id(self) -> str:
-        """What preupload compares: the sha256 of a large file, the Git id of another one."""
-        return self.sha256 or self.oid
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """One commit."""
-
-    seq: int
-    id: str
-    parent: int | None
-    title: str
-    description: str
-    author: str
-    at_s: float
-
-
-@dataclass(slots=True)
-class Edit:
-    """What a commit is to do; `regular` holds contents, `large` (sha256, size)."""
-
-    regular: dict[str, bytes] = field(default_factory=dict)
-    large: dict[str, tuple[str, int]] = field(default_factory=dict)
-    deleted: list[str] = field(default_factory=list)
-    deleted_folders: list[str] = field(default_factory=list)
 
 
 class Store:
@@ -126,7 +47,11 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of the block or nothing; a block within another one is part of it."""
         with self._lock:
+            if self._db.in_transaction:
+                yield self._db
+                return
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
@@ -165,20 +90,25 @@ class Store:
     def delete_repo(self, repo: Repo) -> None:
         with self._transaction() as db:
             db.execute("DELETE FROM entry WHERE branch_id IN (SELECT id FROM branch WHERE repo_id = ?)", (repo.id,))
-            for table in ("version", "revision", "branch", "tag"):
+            for table in ("version", "revision", "branch", "tag", "discussion"):
                 db.execute(f"DELETE FROM {table} WHERE repo_id = ?", (repo.id,))
             db.execute("DELETE FROM repo WHERE id = ?", (repo.id,))
 
     def rename_repo(self, repo: Repo, namespace: str, name: str) -> None:
         with self._transaction() as db:
             db.execute("UPDATE repo SET namespace = ?, name = ? WHERE id = ?", (namespace, name, repo.id))
+            db.execute("UPDATE branch SET shown = 0 WHERE repo_id = ?", (repo.id,))  # its plain files stand elsewhere
 
     def set_private(self, repo: Repo, *, private: bool) -> None:
         with self._transaction() as db:
             db.execute("UPDATE repo SET private = ? WHERE id = ?", (private, repo.id))
 
+    def set_gated(self, repo: Repo, gated: str | None) -> None:
+        with self._transaction() as db:
+            db.execute("UPDATE repo SET gated = ? WHERE id = ?", (gated, repo.id))
+
     def branches(self, repo: Repo) -> dict[str, str]:
-        """Branch names and the ids of their heads."""
+        """The names of all branches, those of pull requests, too, and the ids of their heads."""
         rows = self._all(
             "SELECT branch.name, revision.id FROM branch JOIN revision ON revision.seq = head"
             " WHERE branch.repo_id = ? ORDER BY branch.id", repo.id
@@ -196,9 +126,10 @@ class Store:
         for sql in (
             "SELECT head FROM branch WHERE (repo_id, name) = (?, ?)",
             "SELECT seq FROM tag WHERE (repo_id, name) = (?, ?)",
-            "SELECT seq FROM revision WHERE (repo_id, id) = (?, ?)",
+            "SELECT seq FROM revision WHERE repo_id = ? AND substr(id, 1, max(7, length(?2))) = ?2",
         ):
-            if rows := self._all(sql, repo.id, revision.removeprefix("refs/heads/")):
+            rows = self._all(sql, repo.id, revision.removeprefix("refs/heads/"))
+            if len(rows) == 1:
                 return self._read_revision(int(str(rows[0][0])))
         raise revision_not_found(revision)
 
@@ -214,6 +145,16 @@ class Store:
             start.seq, limit, skip,
         )  # fmt: skip
         return [Revision(*row) for row in rows]  # type: ignore[arg-type]
+
+    def last_change(self, repo: Repo, revision: Revision, path: str) -> Revision:
+        """The newest commit, not newer than `revision`, that changed a file, or one below a directory."""
+        columns = ", ".join(f"revision.{name}" for name in _REVISION.split(", "))
+        (row,) = self._all(
+            f"{PAST} SELECT {columns} FROM revision JOIN version USING (seq) WHERE version.repo_id = ?"
+            " AND (path = ? OR (path > ? AND path < ?)) AND seq IN past ORDER BY seq DESC LIMIT 1",
+            revision.seq, repo.id, path, f"{path}/", f"{path}0",
+        )  # fmt: skip
+        return Revision(*row)  # type: ignore[arg-type]
 
     def changes(self, revision: Revision) -> tuple[list[str], list[str]]:
         """The paths that a commit added or replaced, and those that it deleted."""
@@ -284,6 +225,30 @@ class Store:
             db.execute("UPDATE branch SET head = ? WHERE id = ?", (seq, branch_id))
         return self._read_revision(seq)
 
+    def propose(
+        self, repo: Repo, base: str, edit: Edit, *, title: str, description: str, author: str, parent: str | None
+    ) -> tuple[Revision, Discussion]:
+        """The same as the first commit of a new pull request against the branch `base`."""
+        with self._transaction():
+            opened = self.discuss(repo, title=title, description=description, author=author, base=base)
+            branch = f"{PULL_REQUEST}{opened.number}"
+            made = self.commit(repo, branch, edit, title=title, description=description, author=author, parent=parent)
+        return made, opened
+
+    def squash(self, repo: Repo, branch: str, *, title: str, author: str) -> Revision:
+        """One commit without a past in place of all of a branch. Refusal 404 for a missing branch."""
+        if branch not in self.branches(repo):
+            raise revision_not_found(branch)
+        with self._transaction() as db:
+            branch_id = self._branch_id(repo.id, branch)
+            seq = self._revision(repo.id, None, title, "", author)
+            db.execute(
+                "INSERT INTO version SELECT ?, path, ?, oid, size_bytes, sha256 FROM entry WHERE branch_id = ?",
+                (repo.id, seq, branch_id),
+            )
+            db.execute("UPDATE branch SET head = ? WHERE id = ?", (seq, branch_id))
+        return self._read_revision(seq)
+
     def _deleted(self, branch_id: int, edit: Edit) -> list[str]:
         """Every file that goes; Refusal 404 for a path where nothing is."""
         deleted: dict[str, None] = {}
@@ -342,6 +307,28 @@ class Store:
             db.execute("DELETE FROM entry WHERE branch_id = ?", (branch_id,))
             db.execute("DELETE FROM branch WHERE id = ?", (branch_id,))
 
+    def discuss(self, repo: Repo, *, title: str, description: str, author: str, base: str | None) -> Discussion:
+        """A new discussion; with a `base`, a pull request whose branch starts at that branch's head, Refusal 404."""
+        with self._transaction() as db:
+            ((last,),) = db.execute("SELECT max(number) FROM discussion WHERE repo_id = ?", (repo.id,)).fetchall()
+            opened = Discussion((last or 0) + 1, title, description, author, time.time(), base)
+            db.execute(
+                "INSERT INTO discussion VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (repo.id, opened.number, title, description, author, opened.at_s, base),
+            )
+            if base is not None:
+                if base not in self.branches(repo):
+                    raise revision_not_found(base)
+                self.create_branch(repo, f"{PULL_REQUEST}{opened.number}", self.resolve(repo, base))
+        return opened
+
+    def discussion(self, repo: Repo, number: int) -> Discussion | None:
+        rows = self._all(
+            "SELECT number, title, description, author, at_s, base FROM discussion WHERE (repo_id, number) = (?, ?)",
+            repo.id, number,
+        )  # fmt: skip
+        return Discussion(*rows[0]) if rows else None  # type: ignore[arg-type]
+
     def create_tag(self, repo: Repo, name: str, target: Revision, message: str | None) -> None:
         with self._transaction() as db:
             db.execute("INSERT INTO tag VALUES (?, ?, ?, ?)", (repo.id, name, target.seq, message))
@@ -350,14 +337,20 @@ class Store:
         with self._transaction() as db:
             db.execute("DELETE FROM tag WHERE (repo_id, name) = (?, ?)", (repo.id, name))
 
-    def add_xet_file(self, sha256: str, xet_hash: str, segments: str) -> None:
+    def add_xet_file(self, sha256: str, xet_hash: str, segments: Sequence[Segment]) -> None:
+        rows = json.dumps([[each.xorb, each.first, each.last, each.size_bytes] for each in segments])
         with self._transaction() as db:
-            db.execute("INSERT OR REPLACE INTO xet_file VALUES (?, ?, ?)", (sha256, xet_hash, segments))
+            db.execute("INSERT OR REPLACE INTO xet_file VALUES (?, ?, ?)", (sha256, xet_hash, rows))
 
-    def xet_file(self, sha256: str) -> tuple[str, str] | None:
-        """A file's Xet hash and its segments as JSON, if a shard has spoken of it."""
-        rows = self._all("SELECT hash, segments FROM xet_file WHERE sha256 = ?", sha256)
-        return (str(rows[0][0]), str(rows[0][1])) if rows else None
+    def xet_hash(self, sha256: str) -> str | None:
+        """The Xet hash of a file, if a shard has spoken of it."""
+        rows = self._all("SELECT hash FROM xet_file WHERE sha256 = ?", sha256)
+        return str(rows[0][0]) if rows else None
+
+    def xet_segments(self, xet_hash: str) -> list[Segment] | None:
+        """What the file with this Xet hash is put together from, if a shard has said it."""
+        rows = self._all("SELECT segments FROM xet_file WHERE hash = ?", xet_hash)
+        return [Segment(*row) for row in json.loads(str(rows[0][0]))] if rows else None
 
     def not_shown(self) -> list[tuple[Repo, str, list[File], list[str]]]:
         """For each branch whose plain files are behind: what to write and what to remove."""
@@ -383,11 +376,11 @@ class Store:
             db.execute("UPDATE branch SET shown = head WHERE (repo_id, name) = (?, ?)", (repo.id, branch))
 
 
-_REPO = "id, kind, namespace, name, private, created_s"
+_REPO = "id, kind, namespace, name, private, gated, created_s"
 _REVISION = "seq, id, parent, title, description, author, at_s"
 _FILE = "path, oid, size_bytes, sha256"
 
 
 def _repo(row: Sequence[object]) -> Repo:
-    repo_id, kind, namespace, name, private, created_s = row
-    return Repo(int(str(repo_id)), str(kind), str(namespace), str(name), bool(private), float(str(created_s)))
+    repo_id, kind, namespace, name, private, gated, created_s = row
+    return Repo(repo_id, kind, namespace, name, bool(private), gated, created_s)  # type: ignore[arg-type]
