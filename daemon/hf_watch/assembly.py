@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hf_watch.attended import AttendedHub
 from hf_watch.gather import Gatherer
 from hf_watch.opening import Opener
 from hf_watch.publish import Parcel, Publisher
+from hf_watch.pulse import Pulse
 from hf_watch.snapshots import Snapshots
 from hf_watch.target import Target, TargetSpec
 from hf_watch.worker import Worker, WorkerSpec
@@ -55,28 +57,31 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """A worker, and where it says what a single pass could not publish, by local path."""
+    """A worker, whether it gets on, and where it says what a single pass could not publish, by local path."""
 
     worker: Worker
+    pulse: Pulse  # the worker's
     gave_up: dict[str, str]
 
 
 def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
     """Wire one destination's parts together; nothing runs yet."""
     targets = [_target(each, spec.destination, around, index) for index, each in enumerate(spec.targets)]
+    pulse = Pulse(around.clock)
+    hub = AttendedHub(around.hub, pulse)
     snapshots = Snapshots(
         around.ledger, targets, inline_bytes=spec.inline_bytes, clock=around.clock,
-        wall_clock_ns=around.wall_clock_ns, single_pass=spec.single_pass,
+        wall_clock_ns=around.wall_clock_ns, pulse=pulse, single_pass=spec.single_pass,
     )  # fmt: skip
-    publisher = Publisher(around.hub, around.ledger, snapshots, message=around.message, clock=around.clock)
+    publisher = Publisher(hub, around.ledger, snapshots, message=around.message, clock=around.clock)
     name = str(spec.destination)
     worker = Worker(
         spec=WorkerSpec(name, spec.limits.max_files, spec.single_pass),
         targets=targets,
         inbox=around.inbox,
-        hub=around.hub,
+        hub=hub,
         opener=Opener(
-            name=name, hub=around.hub, ledger=around.ledger, publisher=publisher, targets=targets,
+            name=name, hub=hub, ledger=around.ledger, publisher=publisher, targets=targets,
             create_repo=spec.create_repo, private=spec.private, verify=spec.verify, clock=around.clock,
         ),
         gatherer=Gatherer(
@@ -85,10 +90,11 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
         ),
         publisher=publisher,
         budget=around.budget,
+        pulse=pulse,
         clock=around.clock,
         unit_random=around.unit_random,
     )  # fmt: skip
-    return Assembled(worker, snapshots.gave_up)
+    return Assembled(worker, pulse, snapshots.gave_up)
 
 
 def _target(spec: TargetSpec, destination: Destination, around: Surroundings, index: int) -> Target:

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
     from hf_watch.ledger import Ledger
     from hf_watch.model import Fingerprint, Known, Snapshot
+    from hf_watch.pulse import Pulse
     from hf_watch.settle import Waiting
     from hf_watch.target import Target
 
 log = structlog.get_logger()
 
 IGNORED_REASON = "the repo's own .gitignore matches it"
+SLOWEST_READ_BYTES_PER_S = 1_000_000  # a slower file system is one that hangs
 UNREADABLE_RETRY_S = 60.0  # a file that may not be read is tried again this often, and at once when it is touched
 
 
@@ -89,6 +91,7 @@ class Snapshots:
         inline_bytes: int,
         clock: Callable[[], float],
         wall_clock_ns: Callable[[], int],
+        pulse: Pulse,
         single_pass: bool,
     ) -> None:
         self.gave_up: dict[str, str] = {}
@@ -97,6 +100,7 @@ class Snapshots:
         self._inline_bytes = inline_bytes
         self._clock = clock
         self._wall_clock_ns = wall_clock_ns
+        self._pulse = pulse
         self._single_pass = single_pass
         self._touched: dict[int, list[Recorded]] = {}
         self._forgotten: dict[int, list[str]] = {}
@@ -106,6 +110,7 @@ class Snapshots:
 
         The descriptor of a large file is closed with `held`.
         """
+        self._pulse.beat()
         try:
             return self._look(target, waiting, held)
         except NotSettledError:
@@ -138,6 +143,7 @@ class Snapshots:
         before = scan.fingerprint(fd)
         if plan.unchanged(before, known) or self._is_set_aside(target, waiting, before):
             return None
+        self._pulse.beat("reading a file", before.size_bytes / SLOWEST_READ_BYTES_PER_S)
         in_repo = self._place(target, waiting, before)
         open_allowed = target.spec.publish_open and target.settler.overdue(waiting, self._clock())
         if in_repo is None or (not open_allowed and self._is_busy(target, waiting, fd, before)):

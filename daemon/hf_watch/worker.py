@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
     from hf_watch.budget import Budget
     from hf_watch.gather import Gatherer
-    from hf_watch.inbox import Inbox
+    from hf_watch.inbox import Hints, Inbox
     from hf_watch.opening import Opener
     from hf_watch.ports import Hub
     from hf_watch.publish import Publisher
+    from hf_watch.pulse import Pulse
     from hf_watch.target import Target
 
 log = structlog.get_logger()
@@ -32,6 +33,7 @@ SHORTEST_WAIT_S = 0.001  # what rounding leaves of a wait is too little to move 
 SCAN_SLICE_S = 0.1  # how long a scan goes on before the inbox is looked at again
 CLOSED_RETRY_S = 60.0  # a token or repo that was refused is tried again this often
 CLOSED_NAMED_S = 3600.0  # and named again this often
+TAKE_UP_S = 900.0  # a million directories on a cold disk can be watched in it
 GIVE_UP_ATTEMPTS = 6  # a single pass fails after this many in a row, about a minute of a Hub that does not answer
 
 
@@ -58,6 +60,7 @@ class Worker:
         gatherer: Gatherer,
         publisher: Publisher,
         budget: Budget,
+        pulse: Pulse,
         clock: Callable[[], float],
         unit_random: Callable[[], float],
     ) -> None:
@@ -70,6 +73,7 @@ class Worker:
         self._gatherer = gatherer
         self._publisher = publisher
         self._budget = budget
+        self._pulse = pulse
         self._clock = clock
         self._unit_random = unit_random
         self._is_open = False
@@ -94,6 +98,7 @@ class Worker:
 
         `on_watching` is called once the watches stand and the first scan is asked for.
         """
+        self._pulse.beat("beginning to watch", TAKE_UP_S)
         try:
             for target in self._targets:
                 target.take_up(self._clock())
@@ -106,8 +111,9 @@ class Worker:
                 target.stop()
 
     def _turn(self) -> None:
-        hints = self._inbox.take(self._idle_s())
+        hints = self._await_hints(self._idle_s())
         now = self._clock()
+        self._pulse.beat("looking after its directories", TAKE_UP_S)
         for index, found in hints.items():
             self._targets[index].receive(found, now)
         if self._stop_by is not None and not self._is_draining:
@@ -116,9 +122,18 @@ class Worker:
                 target.rescan(now)  # what was written a moment ago may not have been hinted at yet
         for target in self._targets:
             target.check(now)
+        self._pulse.beat()
+        for target in self._targets:
             target.explore(now, now + SCAN_SLICE_S)
         if (moment := self._next_publish()) is not None and moment <= self._clock():
             self._publish()
+
+    def _await_hints(self, most_s: float) -> dict[int, Hints]:
+        """All hints that came, as soon as there is one; none when it took longer than `most_s`."""
+        self._pulse.beat("waiting", most_s)
+        hints = self._inbox.take(most_s)
+        self._pulse.beat()
+        return hints
 
     def _is_through(self) -> bool:
         if self._stop_by is not None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from watchdog.observers.api import EventQueue, ObservedWatch
 
     from hf_watch.ports import Sink
+    from hf_watch.pulse import Pulse
     from hf_watch.watch.cover import Cover
     from hf_watch.watch.filesystems import Mount
     from hf_watch.watch.tree import Node
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 EVENT = struct.Struct("iIII")  # struct inotify_event of inotify(7): wd, mask, cookie, length of the name that follows
+ROUND_S = 300.0  # a tree of a million directories that was moved in is watched in one round
 OFFER_AGAIN_S = 1.0  # after a consumer failed
 KINDS = {
     k.IN_MODIFY: ChangeKind.WRITTEN,
@@ -70,6 +72,7 @@ class InotifyEmitter(EventEmitter):
         cover: Cover,
         sink: Sink,
         read_mounts: Callable[[], tuple[Mount, ...]],
+        pulse: Pulse,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(event_queue, watch, timeout=timeout, event_filter=event_filter)
@@ -84,6 +87,7 @@ class InotifyEmitter(EventEmitter):
         self._clock = clock
         self._offer_at = 0.0
         self._loss: str | None = None
+        self._pulse = pulse
 
     def on_thread_start(self) -> None:
         """In the thread that starts this one, before it runs: SourceError goes to whoever wants to watch."""
@@ -98,10 +102,14 @@ class InotifyEmitter(EventEmitter):
         except Exception as error:
             log.exception("watch.crashed", path=printable(self.watch.path))
             self._end(f"{reasons.CRASHED}: {type(error).__name__}")
+        finally:
+            self._pulse.rest("ended")
 
     def queue_events(self, timeout: float) -> None:  # noqa: ARG002 - it sleeps until there is something, however long
         """One round: wait, read, put the watches right, tell."""
+        self._pulse.rest()
         ready = self._kernel.wait(self._patience(self._clock()))
+        self._pulse.beat("taking in what the kernel said", ROUND_S)
         now = self._clock()
         self.rounds += 1
         seen: Seen = {}

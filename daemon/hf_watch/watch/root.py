@@ -15,6 +15,7 @@ from watchdog.observers.api import BaseObserver
 from hf_watch.errors import SourceError
 from hf_watch.model import Gap
 from hf_watch.paths import printable
+from hf_watch.pulse import Pulse
 from hf_watch.watch import filesystems, reasons
 from hf_watch.watch.cover import Cover
 from hf_watch.watch.emitter import InotifyEmitter
@@ -68,6 +69,7 @@ class RootWatch:
         open_kernel: Callable[[], Kernel] = open_inotify,
         read_mounts: Callable[[], tuple[Mount, ...]] = filesystems.read_mounts,
     ) -> None:
+        self.pulse = Pulse(time.monotonic)  # of the thread that reads what the kernel says
         self._root = root
         self._sink = sink
         self._observer = observer
@@ -140,8 +142,9 @@ class RootWatch:
         trusting = self._observer == "inotify"
         cover = Cover(os.fsencode(root), kernel, mounts=mounts, trusting=trusting, enters=self._enters)
         observer = BaseObserver(
-            InotifyEmitter, kernel=kernel, cover=cover, sink=self._sink, read_mounts=self._read_mounts
-        )
+            InotifyEmitter, kernel=kernel, cover=cover, sink=self._sink, read_mounts=self._read_mounts,
+            pulse=self.pulse,
+        )  # fmt: skip
         with ExitStack() as opened:
             opened.callback(kernel.close)
             observer.schedule(FileSystemEventHandler(), root, recursive=True)

@@ -1,0 +1,74 @@
+"""The Hub port with a pulse: a call may take its time, and is not taken for a thread that hangs."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from hf_watch.model import Staged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from hf_watch.model import Batch, Receipt, RemoteFile, Upload
+    from hf_watch.ports import Hub
+    from hf_watch.pulse import Pulse
+
+CALL_S = 900.0  # a call is a few requests, each with time-outs of about 4 minutes
+SLOWEST_BYTES_PER_S = 32_000  # a slower line is one that does not work
+
+
+class AttendedHub:
+    """Passes every call on, and says how long it may take."""
+
+    def __init__(self, hub: Hub, pulse: Pulse) -> None:
+        self._hub = hub
+        self._pulse = pulse
+
+    def head(self) -> str:
+        with self._call():
+            return self._hub.head()
+
+    def check_write(self) -> None:
+        with self._call():
+            self._hub.check_write()
+
+    def create(self, *, private: bool) -> None:
+        with self._call():
+            self._hub.create(private=private)
+
+    def refresh_token(self) -> None:
+        self._hub.refresh_token()
+
+    def stage(self, uploads: Sequence[Upload]) -> list[Staged]:
+        with self._call(sum(upload.snapshot.fingerprint.size_bytes for upload in uploads)):
+            return self._hub.stage(uploads)
+
+    def commit(self, batch: Batch, parent: str | None = None) -> Receipt:
+        with self._call(sum(each.held_bytes for each in batch.operations if isinstance(each, Staged))):
+            return self._hub.commit(batch, parent)
+
+    def find(self, batch_id: str) -> str | None:
+        with self._call():
+            return self._hub.find(batch_id)
+
+    def paths_info(self, repo_paths: Sequence[str]) -> list[RemoteFile]:
+        with self._call():
+            return self._hub.paths_info(repo_paths)
+
+    def tree(self, prefix: str) -> Iterator[RemoteFile]:
+        files = iter(self._hub.tree(prefix))
+        while True:
+            with self._call():  # a page at a time
+                file = next(files, None)
+            if file is None:
+                return
+            yield file
+
+    @contextmanager
+    def _call(self, size_bytes: int = 0) -> Iterator[None]:
+        self._pulse.beat("talking to the Hub", CALL_S + size_bytes / SLOWEST_BYTES_PER_S)
+        try:
+            yield
+        finally:
+            self._pulse.beat()
