@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .faults import Fault, Faults
     from .quotas import Quota
 
+SLOW_S = "hf_watch.slow_s"  # in a request's scope: how long its commit takes
 SLASH = "\0"  # stands for a slash within a segment, so that `feature%2Fx` stays one
 LOOK_S = 0.01
 
@@ -79,6 +80,7 @@ class Doors:
         await asyncio.sleep(fault.delay_s)
         while fault.hang and not self._faults.is_released:  # noqa: ASYNC110  it is released from another thread
             await asyncio.sleep(LOOK_S)
+        scope = {**scope, SLOW_S: fault.slow_s}
         if fault.after_effect:
             await self._inner(scope, receive, _discard)
         if fault.cut:

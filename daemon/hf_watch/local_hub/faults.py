@@ -12,7 +12,8 @@ class Fault:
     """What a request meets.
 
     `status` is answered instead of working, or, `after_effect`, after the work is done. `delay_s` passes first. `hang`
-    waits until `Faults.release`. `cut` ends the connection in the middle of the answer.
+    waits until `Faults.release`. `cut` ends the connection in the middle of the answer. `slow_s` is what a commit takes
+    once it has begun; as on the Hub it is refused with 412 if another one lands meanwhile.
     """
 
     status: int | None = None
@@ -22,6 +23,7 @@ class Fault:
     delay_s: float = 0.0
     hang: bool = False
     cut: bool = False
+    slow_s: float = 0.0
 
 
 @dataclass(slots=True)

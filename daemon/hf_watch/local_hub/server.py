@@ -5,6 +5,7 @@ Not for keeping anything: it has no users, no backups, and serves nobody but thi
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal
 import socket
@@ -75,6 +76,17 @@ class _Revision(Convertor[str]):
 
 register_url_convertor("kind", _Kind())
 register_url_convertor("revision", _Revision())
+
+
+class _Server(uvicorn.Server):
+    """Leaves no connection open behind its event loop, not even one whose answer hangs."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        await asyncio.sleep(0)  # what was accepted last is among the connections now
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)  # the loop closes them in its next round
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +181,7 @@ class LocalHub:
             Doors(app, self.requests, self.faults, self._api_quota), log_config=None, access_log=False, lifespan="off",
             log_level=logging.CRITICAL, timeout_graceful_shutdown=1,
         )  # fmt: skip
-        return uvicorn.Server(config)
+        return _Server(config)
 
     def _stop(self, server: uvicorn.Server, thread: threading.Thread) -> None:
         self.faults.release()
