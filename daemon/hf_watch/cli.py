@@ -90,7 +90,7 @@ def _common_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for decorate in (
         click.option("--log-level", type=click.Choice(get_args(LogLevel)), help="what is logged"),
         click.option(
-            "--state-dir", type=click.Path(path_type=Path, file_okay=False), help="where the ledger is kept"
+            "--state-dir", type=click.Path(file_okay=False), help="where the ledger is kept"
         ),
         click.option(
             "--local", is_flag=False, flag_value=DEFAULT_HUB, metavar="[DIR]",

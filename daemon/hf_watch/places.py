@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,8 +34,13 @@ def state_dir_of(settings: Settings, config: Path | None) -> Path:
 def _identity(settings: Settings, config: Path | None) -> bytes:
     """What tells configurations apart: the file, unless a SOURCE and a DEST were given without one."""
     if config is not None and len(settings.target) != 1:
-        return os.fsencode(config.resolve())
-    return b"\0".join(os.fsencode(each.source.resolve()) + b"\0" + each.dest.encode() for each in settings.target)
+        return os.fsencode(_real(config))
+    return b"\0".join(os.fsencode(_real(each.source)) + b"\0" + each.dest.encode() for each in settings.target)
+
+
+def _real(path: Path) -> Path:
+    """Where `path` leads, as far as that can be known; Path.resolve fails on a loop of links."""
+    return Path(os.path.realpath(path))
 
 
 def local_hub_dir() -> Path:
@@ -54,7 +60,7 @@ def check(settings: Settings, written: Iterable[Path]) -> None:
 
 def _bad_targets(targets: tuple[TargetSettings, ...]) -> Iterable[str]:
     for index, target in enumerate(targets):
-        if target.source.exists() and not target.source.is_dir():
+        if _is_no_directory(target.source):
             yield f"target[{index}].source = {str(target.source)!r}: it is a file; a directory is watched"
         try:
             place_of(target.dest, "")
@@ -62,11 +68,18 @@ def _bad_targets(targets: tuple[TargetSettings, ...]) -> Iterable[str]:
             yield f"target[{index}].{error}"
 
 
+def _is_no_directory(path: Path) -> bool:
+    try:
+        return not stat.S_ISDIR(path.stat().st_mode)
+    except OSError:  # not there, or not to be seen: run waits for it
+        return False
+
+
 def _nested(targets: tuple[TargetSettings, ...]) -> Iterable[str]:
     """One directory may go to two places; a directory inside another one would be published twice unawares."""
     for index, target in enumerate(targets):
         for other_index, other in enumerate(targets):
-            inner, outer = target.source.resolve(), other.source.resolve()
+            inner, outer = _real(target.source), _real(other.source)
             if inner != outer and inner.is_relative_to(outer):
                 yield f"target[{index}].source = {str(target.source)!r}: it lies inside target[{other_index}].source"
             if other_index < index and inner == outer and target.dest == other.dest:
@@ -76,5 +89,5 @@ def _nested(targets: tuple[TargetSettings, ...]) -> Iterable[str]:
 def _fed_back(targets: tuple[TargetSettings, ...], written: Iterable[Path]) -> Iterable[str]:
     for place in written:
         for index, target in enumerate(targets):
-            if place.resolve().is_relative_to(target.source.resolve()):
+            if _real(place).is_relative_to(_real(target.source)):
                 yield f"{place}: it lies inside target[{index}].source, and what is written there would be published"

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 from pydantic_settings.exceptions import SettingsError
 
 from hf_watch.errors import ConfigError
+from hf_watch.paths import printable
 from hf_watch.settings import Settings, TargetSettings
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _refuse_unknown_variables(env_file: Path) -> None:
     known = variables()
     places = (("environment", os.environ), (str(env_file), _dotenv(env_file)))
     mistakes = [
-        f"{place}: {name} is unknown; {_nearest(name, known)}"
+        f"{place}: {printable(name)} is unknown; {_nearest(name, known)}"
         for place, names in places
         for name in names
         if name.upper().startswith(PREFIX) and name.upper() not in known
@@ -145,7 +146,16 @@ def _nearest(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
 
 
 def _dotenv(env_file: Path) -> dict[str, str | None]:
-    return dotenv_values(env_file) if env_file.is_file() else {}
+    try:
+        values = dotenv_values(env_file) if env_file.is_file() else {}
+    except OSError as error:
+        raise ConfigError(f"{env_file}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{env_file}: it is not UTF-8") from error
+    for name, value in values.items():
+        if "\0" in name + (value or ""):
+            raise ConfigError(f"{env_file}: {printable(name)} holds a NUL")
+    return values
 
 
 def _layers(options: Mapping[str, Any], env_file: Path) -> Iterator[_Layer]:
@@ -198,7 +208,7 @@ def _toml(file: Path) -> dict[str, Any]:
             values = tomllib.load(source)
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, lists in lists in lists
         raise ConfigError(f"{file}: not TOML: {error}") from error
     for key in values:
         if key in TARGET_KEYS:
@@ -242,7 +252,7 @@ def _lines(error: ValidationError, merged: _Merged) -> Iterator[str]:
 def _key(loc: tuple[str | int, ...]) -> str:
     text = ""
     for part in loc:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+        text += f"[{part}]" if isinstance(part, int) else f".{printable(part)}"
     return text.removeprefix(".")
 
 
@@ -252,7 +262,7 @@ def _said(mistake: ErrorDetails, key: str) -> str:
     if mistake["type"] == "extra_forbidden":
         return f"{key} is unknown; {_nearest(str(mistake['loc'][-1]), _siblings(mistake['loc']))}"
     if mistake["type"] == "value_error":
-        return mistake["msg"].removeprefix("Value error, ")
+        return f"{key}: {mistake['msg'].removeprefix('Value error, ')}"
     return f"{key} = {mistake['input']!r}: {mistake['msg'].replace('Input should', 'it should')}"
 
 

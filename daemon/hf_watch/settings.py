@@ -6,6 +6,8 @@ Frozen. Where they come from is `setting_sources`; each part of the program gets
 from __future__ import annotations
 
 import json
+import os
+import re
 import string
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,19 +15,24 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, model_validator
 
 from hf_watch.filters import Filter
+from hf_watch.paths import printable
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 MIB = 1 << 20
+LONGEST_S = 31_536_000.0  # a year; what waits for a number cannot wait for every number
 MESSAGE_FIELDS = {"summary": "Add 37 files under incoming/", "files": "37", "target": "drop"}
 
 
 def _lines(value: Any) -> Any:
     """A list in the configuration file; in the environment or an option, lines or commas between the patterns."""
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        return json.loads(value)
-    if isinstance(value, str):
+    if not isinstance(value, str):
+        return value
+    if not re.match(r"\s*\[\s*[\"\]]", value):  # otherwise a pattern that begins with a set of characters
         return [part.strip() for line in value.splitlines() for part in line.split(",") if part.strip()]
-    return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise ValueError("it should be patterns with commas between them, or a JSON list") from error
 
 
 def _patterns(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -33,13 +40,52 @@ def _patterns(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
-def _home(value: Any) -> Any:
-    return str(Path(value).expanduser()) if isinstance(value, str) and value.startswith("~") else value
+def _named(value: Any) -> Any:
+    """A directory's name as it was given; an empty one, as of an unset variable, would mean the current directory."""
+    if not isinstance(value, str):
+        return value
+    if not value or "\0" in value:
+        raise ValueError(f"{value!r} names no directory")
+    try:
+        return str(Path(value).expanduser())
+    except RuntimeError as error:
+        raise ValueError(f"{value!r}: nobody of that name has a home") from error
+
+
+def _text(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{value!r} is not UTF-8") from error
+    if "\0" in value:
+        raise ValueError(f"{value!r} holds a NUL")
+    return value
 
 
 Patterns = Annotated[tuple[str, ...], BeforeValidator(_lines), AfterValidator(_patterns)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Directory = Annotated[Path, BeforeValidator(_home)]
+
+
+def _message(template: str) -> str:
+    allowed = ", ".join(f"{{{name}}}" for name in MESSAGE_FIELDS)
+    try:
+        fields = [field for field in string.Formatter().parse(template) if field[1] is not None]
+    except ValueError as error:
+        raise ValueError(f"{template!r} cannot be read ({error}); allowed are {allowed}") from error
+    for _, name, form, conversion in fields:
+        if name not in MESSAGE_FIELDS:
+            raise ValueError(f"{{{name}}} is unknown; allowed are {allowed}")
+        if form or conversion:
+            raise ValueError(f"{{{name}}} takes no format; allowed are {allowed}")
+    if not template.format(**MESSAGE_FIELDS).strip():
+        raise ValueError("it is empty")
+    return template
+
+
+Seconds = Annotated[float, Field(ge=0, le=LONGEST_S, allow_inf_nan=False)]
+Interval = Annotated[float, Field(ge=1, le=LONGEST_S, allow_inf_nan=False)]
+Directory = Annotated[Path, BeforeValidator(_named)]
+Text = Annotated[str, AfterValidator(_text)]
+Message = Annotated[str, AfterValidator(_text), AfterValidator(_message)]
 
 
 class _Table(BaseModel):
@@ -50,7 +96,7 @@ class TargetSettings(_Table):
     """One watched directory and where it goes: `[[target]]`, or SOURCE and DEST with options or variables."""
 
     source: Directory = Field(description="the watched directory")
-    dest: str = Field(description="where it goes: hf://[datasets/|spaces/]OWNER/NAME[@REVISION][/PATH]")
+    dest: Text = Field(description="where it goes: hf://[datasets/|spaces/]OWNER/NAME[@REVISION][/PATH]")
     include: Patterns = Field(default=(), description="publish only these (gitignore syntax); empty: everything")
     exclude: Patterns = Field(
         default=(), description="never publish these (gitignore syntax), beside the built-in list"
@@ -63,38 +109,25 @@ class TargetSettings(_Table):
     publish_open: bool = Field(
         default=False, description="after max_wait_s, publish files that are still open for writing (append-only logs)"
     )
-    rescan_s: Annotated[float, Field(ge=1, allow_inf_nan=False)] = Field(
+    rescan_s: Interval = Field(
         default=300.0, description="look at the whole directory this often, whatever was noticed"
     )
-    poll_s: Annotated[float, Field(ge=1, allow_inf_nan=False)] = Field(
-        default=30.0, description="look this often where the kernel does not report changes"
-    )
+    poll_s: Interval = Field(default=30.0, description="look this often where the kernel does not report changes")
     observer: Literal["auto", "inotify", "polling"] = Field(default="auto", description="how changes are noticed")
     on_delete: Literal["keep", "mirror"] = Field(
         default="keep", description="what a deleted file means: nothing, or that it is deleted on the Hub too"
     )
     create_repo: bool = Field(default=False, description="create the repo when it is missing")
     private: bool = Field(default=True, description="create it private")
-    commit_message: str = Field(default="{summary}", description="the commits' message; {summary}, {files}, {target}")
+    commit_message: Message = Field(
+        default="{summary}", description="the commits' message; {summary}, {files}, {target}"
+    )
 
     @model_validator(mode="after")
     def _checked(self) -> TargetSettings:
         if self.quiet_s > self.max_wait_s:
             raise ValueError(f"quiet_s = {self.quiet_s:g} is above max_wait_s = {self.max_wait_s:g}; allowed is less")
-        _check_message(self.commit_message)
         return self
-
-
-def _check_message(template: str) -> None:
-    try:
-        fields = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
-    except ValueError as error:
-        raise ValueError(f"commit_message: {template!r} cannot be read ({error})") from error
-    if unknown := sorted(fields - MESSAGE_FIELDS.keys()):
-        allowed = ", ".join(f"{{{name}}}" for name in MESSAGE_FIELDS)
-        raise ValueError(f"commit_message: {{{unknown[0]}}} is unknown; allowed are {allowed}")
-    if not template.format(**MESSAGE_FIELDS).strip():
-        raise ValueError("commit_message: it is empty")
 
 
 class CommitSettings(_Table):
@@ -155,7 +188,7 @@ class Settings(_Table):
         """Each target with a name for the log: its directory's, with a number where two have the same."""
         named: dict[str, TargetSettings] = {}
         for target in self.target:
-            base = target.source.resolve().name or "root"
+            base = printable(Path(os.path.realpath(target.source)).name) or "root"
             name, number = base, 1
             while name in named:
                 number += 1

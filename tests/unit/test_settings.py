@@ -1,18 +1,19 @@
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_watch import places
 from hf_watch.destinations import place_of
 from hf_watch.errors import ConfigError
 from hf_watch.setting_sources import CLIENT_DEFAULTS, Loaded, load, prepare_environment, variables
-from hf_watch.settings import MESSAGE_FIELDS, TargetSettings
+from hf_watch.settings import MESSAGE_FIELDS, CommitSettings, Settings, TargetSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,14 +112,29 @@ def test_source_and_dest_replace_the_targets_of_the_file() -> None:
             TARGET + 'observer = "kqueue"\n',
             "target[0].observer = 'kqueue': it should be 'auto', 'inotify' or 'polling'",
         ),
-        (TARGET + "quiet_s = 99\n", "quiet_s = 99 is above max_wait_s = 60"),
-        (TARGET + 'commit_message = "{file}"\n', "{file} is unknown; allowed are {summary}, {files}, {target}"),
-        (TARGET + 'commit_message = "{"\n', "commit_message: '{' cannot be read"),
-        (TARGET + "[memory]\ninline_bytes = '1 GiB'\n", "inline_bytes = 1073741824 is above budget_bytes"),
+        (TARGET + "quiet_s = 99\n", "target[0]: quiet_s = 99 is above max_wait_s = 60"),
+        (
+            TARGET + 'commit_message = "{file}"\n',
+            "target[0].commit_message: {file} is unknown; allowed are {summary}, {files}, {target}",
+        ),
+        (TARGET + 'commit_message = "{"\n', "target[0].commit_message: '{' cannot be read"),
+        (TARGET + "[memory]\ninline_bytes = '1 GiB'\n", "memory: inline_bytes = 1073741824 is above budget_bytes"),
         ("[[target]]\ndest = 'hf://a/b'\n", "hf-watch.toml: target[0].source is missing"),
         ("target = 3\n", "target = 3"),
         ("quiet_s = 3\n", "hf-watch.toml: quiet_s belongs in a [[target]] table"),
         ("[[target]\n", "hf-watch.toml: not TOML"),
+        (f"x = {'9' * 5_000}\n", "hf-watch.toml: not TOML"),
+        (f"x = {'[' * 50_000}\n", "hf-watch.toml: not TOML"),
+        (TARGET + '"a\\nb" = 1\n', "target[0].a\\nb is unknown"),
+        (TARGET.replace("/srv/drop", ""), "target[0].source: '' names no directory"),
+        (TARGET.replace("/srv/drop", "a\\u0000b"), "target[0].source: 'a\\x00b' names no directory"),
+        (TARGET.replace("/srv/drop", "~nobody-here/x"), "target[0].source: '~nobody-here/x': nobody of that name"),
+        (TARGET + 'exclude = ["*.log", "[z-a]"]\n', "target[0].exclude: '[z-a]' is no gitignore pattern"),
+        (TARGET + "exclude = '[\"*.log\"'\n", "target[0].exclude: it should be patterns with commas"),
+        (TARGET + "max_wait_s = 1e300\n", "target[0].max_wait_s = 1e+300: it should be less than or equal to 31536000"),
+        (TARGET + 'commit_message = "{files:>9}"\n', "target[0].commit_message: {files} takes no format"),
+        (TARGET + 'commit_message = "\\u0000"\n', "target[0].commit_message: '\\x00' holds a NUL"),
+        ('state_dir = ""\n' + TARGET, "state_dir: '' names no directory"),
         ("commit = 3\n" + TARGET, "commit = 3"),
     ],
 )
@@ -144,9 +160,38 @@ def test_an_unknown_variable_is_named_with_the_nearest_known_one(monkeypatch: py
     assert _mistake() == ("environment: HF_WATCH_COMMIT_PER_HOUR is unknown; did you mean HF_WATCH_COMMIT__PER_HOUR?")
 
 
+def test_what_is_not_utf_8_or_not_printable_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "target[0].dest: 'hf://a/b/\\udcff' is not UTF-8" in _mistake({"source": "/x", "dest": "hf://a/b/\udcff"})
+    monkeypatch.setenv("HF_WATCH_A\nB", "1")
+    assert _mistake().startswith("environment: HF_WATCH_A\\nB is unknown")
+
+
 def test_a_wrong_value_names_the_variable_it_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_WATCH_SHUTDOWN_S", "soon")
     assert _mistake(toml=TARGET).startswith("HF_WATCH_SHUTDOWN_S: shutdown_s = 'soon': it should be a valid number")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"HF_FOO=\xff", ".env: it is not UTF-8"), (b'HF_FOO="a\0b"', ".env: HF_FOO holds a NUL")],
+)
+def test_a_dotenv_that_cannot_be_read_is_a_line(content: bytes, said: str) -> None:
+    Path(".env").write_bytes(content)
+    assert _mistake() == said
+    with pytest.raises(ConfigError, match=said):
+        prepare_environment(Path(".env"))
+
+
+def test_a_pattern_in_a_variable_may_begin_with_a_bracket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_WATCH_EXCLUDE", "[Tt]humbs*, *.log")
+    assert _one(_load({"source": "/srv/drop", "dest": DEST})).exclude == ("[Tt]humbs*", "*.log")
+    monkeypatch.setenv("HF_WATCH_EXCLUDE", '[ "a,b" ]')
+    assert _one(_load({"source": "/srv/drop", "dest": DEST})).exclude == ("a,b",)
+
+
+def test_a_home_directory_may_be_written_with_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert _one(_load({"source": "~/drop", "dest": DEST})).source == Path("/home/somebody/drop")
 
 
 def test_half_a_target_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,12 +221,72 @@ def test_settings_are_frozen() -> None:
         target.quiet_s = 3.0
 
 
-@given(st.dictionaries(st.sampled_from(sorted(TargetSettings.model_fields)), st.text() | st.integers() | st.none()))
-def test_whatever_a_target_holds_it_is_read_or_refused(values: dict[str, Any]) -> None:
+_KEYS = st.text(max_size=4) | st.sampled_from(
+    sorted({*TargetSettings.model_fields, *Settings.model_fields, *CommitSettings.model_fields, "inline_bytes"})
+)
+SCALARS = (
+    st.text(max_size=6)
+    | st.integers()
+    | st.floats()
+    | st.booleans()
+    | st.sampled_from(
+        ["/srv/drop", DEST, "~", "~x/y", "\udcff", "\0", "[z-a]", '["a"', "{files:d}", "1 GiB", "inf", ""]
+    )
+)
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=3))
+
+
+def _settings_or_a_mistake(options: dict[str, Any], config: Path | None, env_file: Path = Path("no.env")) -> None:
+    """Whatever is given: settings that can be used, or a line a mistake."""
     try:
-        load({"source": "/srv/drop", "dest": DEST, **values}, None, Path("no.env"))
-    except ConfigError:
-        return
+        loaded = load(options, config, env_file)
+        places.check(loaded.settings, [places.state_dir_of(loaded.settings, loaded.config)])
+        said = "nothing"
+    except ConfigError as error:
+        said = str(error)
+    assert all(line.isprintable() and line for line in said.split("\n"))
+
+
+@settings(max_examples=50)
+@given(st.dictionaries(st.sampled_from(sorted(TargetSettings.model_fields)), VALUES))
+def test_whatever_the_command_line_says_it_is_read_or_refused(values: dict[str, Any]) -> None:
+    _settings_or_a_mistake({"source": "/srv/drop", "dest": DEST, **values}, None)
+
+
+def _toml_of(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml_of(str(key))} = {_toml_of(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml_of, value)) + "]"
+    return json.dumps(value, ensure_ascii=False).replace("NaN", "nan").replace("Infinity", "inf")
+
+
+@settings(max_examples=50)
+@given(st.dictionaries(_KEYS, VALUES, max_size=4), st.dictionaries(_KEYS, VALUES, max_size=4))
+def test_whatever_a_toml_file_says_it_is_read_or_refused(top: dict[str, Any], target: dict[str, Any]) -> None:
+    tables = {"target": [{"source": "/srv/drop", "dest": DEST} | target], **top}
+    text = "".join(f"{_toml_of(key)} = {_toml_of(value)}\n" for key, value in tables.items())
+    Path("fuzzed.toml").write_text(text, errors="surrogateescape")
+    _settings_or_a_mistake({}, Path("fuzzed.toml"))
+
+
+@settings(max_examples=30)
+@given(st.binary(max_size=40) | st.text(max_size=40).map(lambda text: text.encode(errors="surrogateescape")))
+def test_whatever_the_files_hold_they_are_read_or_refused(content: bytes) -> None:
+    Path("fuzzed.toml").write_bytes(content)
+    _settings_or_a_mistake({"source": "/srv/drop", "dest": DEST}, Path("fuzzed.toml"))
+    Path("fuzzed.env").write_bytes(content)
+    _settings_or_a_mistake({"source": "/srv/drop", "dest": DEST}, None, Path("fuzzed.env"))
+
+
+@settings(max_examples=50)
+@given(st.dictionaries(st.sampled_from(sorted(variables())), SCALARS.map(str), max_size=5))
+def test_whatever_the_environment_says_it_is_read_or_refused(values: dict[str, str]) -> None:
+    values = {name: value for name, value in values.items() if "\0" not in value}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in values.items():
+            patch.setenv(name, value)
+        _settings_or_a_mistake({}, None)
 
 
 @given(st.text())
@@ -255,6 +360,15 @@ def test_directories_that_would_feed_each_other_are_refused(tmp_path: Path) -> N
     (tmp_path / "link").symlink_to(outer)
     assert "would be published" in _places_mistake(_target(tmp_path / "link"), [outer / "state"])
     assert "target[0].dest: 'hf://nonsense'" in _places_mistake(_target(outer, "hf://nonsense"), [])
+
+
+def test_a_place_that_cannot_be_looked_at_is_no_crash(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    for source in (tmp_path / "loop", tmp_path / ("long" * 100), tmp_path / "\udcff"):
+        loaded = _load({"source": str(source), "dest": DEST})
+        places.check(loaded.settings, [tmp_path / "state"])
+        assert places.state_dir_of(loaded.settings, loaded.config).parent == tmp_path / "state/hf-watch"
+        assert [name.isprintable() for name, _ in loaded.settings.named_targets()] == [True]
 
 
 def test_one_directory_may_go_to_two_places_and_may_be_missing(tmp_path: Path) -> None:
