@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hf_watch.model import Change, Gap
-    from hf_watch.ports import Hub
+    from hf_watch.ports import Hub, Sink, Watch
     from hf_watch.publish import Parcel
     from hf_watch.worker import Worker
 
@@ -51,7 +51,7 @@ class FastInbox(Inbox):
 
     def take(self, timeout_s: float | None) -> dict[int, Hints]:
         hints = super().take(0.0)
-        if not hints:
+        if not hints and not self._requests:
             self._clock.now = max(self._clock.now, min(self._clock.now + (timeout_s or 0.0), self._clock.until))
         return hints
 
@@ -109,6 +109,7 @@ class Engine:
     bytes_per_s: float = 0.0
     ages_s: Sequence[float] = ()  # how long ago the account's earlier commits were
     seed: int = 0
+    watch_of: Callable[[TargetSpec, Sink], Watch | None] = lambda _spec, _sink: None
     clock: Clock = field(default_factory=Clock)
     wall_clock_ns: Callable[[], int] = time.time_ns
 
@@ -128,7 +129,7 @@ class Engine:
                 spec,
                 Surroundings(
                     hub=self.hub, ledger=ledger, budget=budget, inbox=FastInbox(self.clock),
-                    watch_of=lambda _spec, _sink: None, message=message, clock=self.clock,
+                    watch_of=self.watch_of, message=message, clock=self.clock,
                     wall_clock_ns=self.wall_clock_ns,
                     unit_random=random.Random(self.seed).random,  # noqa: S311  jitter
                 ),

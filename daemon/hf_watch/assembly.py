@@ -10,7 +10,9 @@ from hf_watch.gather import Gatherer
 from hf_watch.opening import Opener
 from hf_watch.publish import Parcel, Publisher
 from hf_watch.pulse import Pulse
+from hf_watch.reporting import Reporter
 from hf_watch.snapshots import Snapshots
+from hf_watch.steering import Steering
 from hf_watch.target import Target, TargetSpec
 from hf_watch.worker import Worker, WorkerSpec
 
@@ -89,6 +91,8 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
             stage_bytes=spec.stage_bytes, clock=around.clock,
         ),
         publisher=publisher,
+        steering=Steering(targets=targets, publisher=publisher, ledger=around.ledger, clock=around.clock),
+        reporter=Reporter(name, targets, publisher),
         budget=around.budget,
         pulse=pulse,
         clock=around.clock,

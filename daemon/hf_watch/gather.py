@@ -14,7 +14,7 @@ from hf_watch.scan import LARGEST_BLOB_BYTES
 from hf_watch.snapshots import Found, Lost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from hf_watch.budget import Budget
     from hf_watch.plan import Limits
@@ -31,12 +31,16 @@ SMALL_FILES_AT_A_TIME = 1_000  # as many as a commit takes; the client asks abou
 class _Gathered:
     """The commit that is being put together; the sums run along, for a commit has a thousand files."""
 
+    tell: Callable[[Iterable[Found | Lost]], None]
     ready: list[Ready] = field(default_factory=list)
     lost: list[Lost] = field(default_factory=list)
     group: list[Found] = field(default_factory=list)  # read, not staged yet
     held_bytes: int = 0  # what the commit's body holds, and what it may hold when the group is staged
     group_bytes: int = 0  # in memory
     group_large: int = 0  # open
+
+    def origins(self) -> Iterable[Found | Lost]:
+        return [*(each.origin for each in self.ready), *self.group, *self.lost]
 
     @property
     def files(self) -> int:
@@ -81,12 +85,14 @@ class Gatherer:
     stage_bytes: int  # read into memory at a time
     clock: Callable[[], float]
 
-    def gather(self) -> list[Ready]:
+    def gather(self, tell: Callable[[Iterable[Found | Lost]], None] = lambda _: None) -> list[Ready]:
         """Turn due paths into operations, until nothing is due or one commit holds no more.
+
+        Before the Hub is called, which may take its time, `tell` hears of what is gathered so far.
 
         When it raises (a HubError, or anything else), every path that it took is back with its settler.
         """
-        gathered = _Gathered()
+        gathered = _Gathered(tell)
         with ExitStack() as held:
             try:
                 self._fill(gathered, held)
@@ -102,10 +108,10 @@ class Gatherer:
     def _fill(self, gathered: _Gathered, held: ExitStack) -> None:
         for target in self.targets:
             while not self.limits.reached(gathered.files, gathered.held_bytes) and not self.budget.send_wait_s():
-                due = target.settler.take(self.clock(), 1)
-                if not due:
+                due = target.take_due(self.clock())
+                if due is None:
                     break
-                if not self._add(gathered, target, due[0], held):
+                if not self._add(gathered, target, due, held):
                     return
 
     def _add(self, gathered: _Gathered, target: Target, waiting: Waiting, held: ExitStack) -> bool:
@@ -127,6 +133,7 @@ class Gatherer:
 
     def _stage(self, gathered: _Gathered, held: ExitStack) -> None:
         """Send what was read; its memory and descriptors are free afterwards."""
+        gathered.tell(gathered.origins())
         ready = self.publisher.stage(self.publisher.held_in_repo(gathered.group))
         held.close()
         gathered.staged(ready)
@@ -134,5 +141,5 @@ class Gatherer:
 
     def _give_back(self, gathered: _Gathered) -> None:
         now = self.clock()
-        for origin in [*(each.origin for each in gathered.ready), *gathered.group, *gathered.lost]:
+        for origin in gathered.origins():
             origin.target.settler.put_back(origin.waiting, now)

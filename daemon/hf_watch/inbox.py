@@ -1,4 +1,4 @@
-"""Where the watches' threads leave hints for a worker: the one thing that threads share.
+"""Where the watches' threads leave hints, and the control socket's requests, for a worker: what threads share.
 
 Bounded: a storm of paths collapses to their directories, a storm of directories to the root, so that no burst, however
 long the worker is busy, takes more memory than `most_paths` hints. What collapses becomes a Gap, which the worker
@@ -8,10 +8,16 @@ answers with a scan; nothing is lost, some precision is.
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from hf_watch.commands import Request
 from hf_watch.model import Change, ChangeKind, Gap
 from hf_watch.paths import parent
+
+if TYPE_CHECKING:
+    from hf_watch.commands import Answer, Command
 
 COLLAPSED = "too many changes at once"
 
@@ -39,6 +45,7 @@ class Inbox:
         self._dirty: dict[int, _Dirty] = {}
         self._arrived = threading.Condition()
         self._woken = False
+        self._requests: list[Request] = []
 
     def sink(self, target: int) -> TargetSink:
         """The end of the inbox that one target's watch writes to."""
@@ -61,10 +68,24 @@ class Inbox:
             self._woken = True
             self._arrived.notify()
 
+    def ask(self, command: Command) -> Future[Answer]:
+        """Ask the worker to do something at its next turn; how many are asked at a time is for the caller to bound."""
+        request = Request(command, Future())
+        with self._arrived:
+            self._requests.append(request)
+            self._arrived.notify()
+        return request.future
+
+    def requests(self) -> list[Request]:
+        """What was asked since the last look; never waits."""
+        with self._arrived:
+            asked, self._requests = self._requests, []
+        return asked
+
     def take(self, timeout_s: float | None) -> dict[int, Hints]:
         """All hints by target; waits up to `timeout_s` for the first one, for ever when that is None."""
         with self._arrived:
-            self._arrived.wait_for(lambda: self._dirty or self._woken, timeout_s)
+            self._arrived.wait_for(lambda: self._dirty or self._woken or self._requests, timeout_s)
             self._woken = False
             dirty, self._dirty = self._dirty, {}
         return {

@@ -92,6 +92,11 @@ class Publisher:
         return sum(len(parcel.ready) for parcel in self._in_hand)
 
     @property
+    def parcels(self) -> tuple[Parcel, ...]:
+        """What is in hand, a parcel a commit."""
+        return tuple(self._in_hand)
+
+    @property
     def held_bytes(self) -> int:
         """The content that travels inside the next commit."""
         ready = self._in_hand[-1].ready if self._in_hand else ()

@@ -14,6 +14,7 @@ import signal
 import stat
 import sys
 import time
+import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 1 << 20
 LARGEST_BLOB_BYTES = 10 << 20  # the Hub keeps larger files as LFS, which needs no git hash
+COOKIE_PREFIX = ".hf-watch-cookie-"  # a file that says, by its events, that all earlier ones have come in
 OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 GONE_ERRNOS = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ESTALE, errno.ENODEV})
 
@@ -72,12 +74,24 @@ def identity(root: str) -> RootIdentity | None:
 
 
 def is_empty(root: str) -> bool:
-    """Whether nothing at all stands in the directory; SourceError when that cannot be told."""
+    """Whether nothing but cookies of ours stands in the directory; SourceError when that cannot be told."""
     try:
         with os.scandir(root) as entries:
-            return next(entries, None) is None
+            return all(entry.name.startswith(COOKIE_PREFIX) for entry in entries)
     except OSError as error:
         raise SourceError(f"{printable(root)}: {error.strerror}") from error
+
+
+def drop_cookie(root: str) -> str | None:
+    """Make and remove a file that no filter lets through; its name, None where none can be made."""
+    name = f"{COOKIE_PREFIX}{uuid.uuid4().hex}.tmp"
+    path = os.path.join(root, name)
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.unlink(path)
+    except OSError:
+        return None  # not ours to write to, full, or gone
+    return name
 
 
 def walk(root: str, start: str, wanted: Wanted) -> Iterator[Listing | Unreadable]:

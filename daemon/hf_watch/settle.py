@@ -13,8 +13,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hf_watch.model import Change, ChangeKind, Writers
+from hf_watch.paths import within
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hf_watch.model import Fingerprint
 
 TIMESTAMP_TICK_NS = 20_000_000  # kernels before 6.13 stamp files every 1 to 10 ms; doubled, as git does for its index
@@ -36,6 +39,45 @@ class Waiting:
     looked: Fingerprint | None = None  # as the last look found it
     looks: int = 0  # how often it was found busy
     named: bool = False  # a person was told that it is busy
+    settled: float | None = None  # when it was due first, if it was given back unpublished since
+
+    @property
+    def settled_since(self) -> float:
+        """When it was, or is going to be, quiet."""
+        return self.due if self.settled is None else self.settled
+
+
+class _Order:
+    """The waiting paths by one of their times. What does not hold any more is skipped when it comes up."""
+
+    def __init__(self, waiting: dict[str, Waiting], time_of: Callable[[Waiting], float | None]) -> None:
+        self._waiting = waiting
+        self._time_of = time_of
+        self._heap: list[tuple[float, str]] = []
+
+    def push(self, waiting: Waiting) -> None:
+        """Take in a path whose time is new."""
+        at = self._time_of(waiting)
+        if at is None:
+            return
+        heapq.heappush(self._heap, (at, waiting.path))
+        if len(self._heap) > 64 + 4 * len(self._waiting):
+            times = ((self._time_of(each), path) for path, each in self._waiting.items())
+            self._heap = [(at, path) for at, path in times if at is not None]
+            heapq.heapify(self._heap)
+
+    def first(self) -> Waiting | None:
+        """The path whose time is the earliest."""
+        while self._heap:
+            at, path = self._heap[0]
+            waiting = self._waiting.get(path)
+            if waiting is not None and self._time_of(waiting) == at:
+                return waiting
+            heapq.heappop(self._heap)
+        return None
+
+    def clear(self) -> None:
+        self._heap.clear()
 
 
 class Settler:
@@ -45,7 +87,9 @@ class Settler:
         self._quiet_s = quiet_s
         self._max_wait_s = max_wait_s
         self._waiting: dict[str, Waiting] = {}
-        self._heap: list[tuple[float, str]] = []
+        self._by_due = _Order(self._waiting, lambda waiting: waiting.due)
+        self._by_age = _Order(self._waiting, lambda waiting: waiting.since)
+        self._by_settled = _Order(self._waiting, lambda waiting: waiting.settled)
         self._arrived_at = -TOGETHER_S
         self._gone: deque[tuple[float, str]] = deque(maxlen=MOST_RENAMED)
 
@@ -72,6 +116,7 @@ class Settler:
                 looked=looked,
                 looks=0,
                 named=old is not None and old.named,
+                settled=old.settled if old is not None else None,
             )
         )
         self._pair(change)
@@ -96,42 +141,44 @@ class Settler:
 
     def look_again(self, waiting: Waiting, now: float, looked: Fingerprint | None) -> None:
         """Give back a path that was due but busy; it is due again after `quiet_s`, later each time up to 30 s."""
-        if waiting.path in self._waiting:
-            return  # a newer hint is waiting already
+        if self._is_hinted_anew(waiting):
+            return
         delay = min(max(self._quiet_s, 0.05) * 2.0 ** min(waiting.looks, 10), LONGEST_BUSY_WAIT_S)
         self._put(replace(waiting, due=now + delay, looked=looked, looks=waiting.looks + 1))
 
     def put_back(self, waiting: Waiting, due: float) -> None:
         """Give back a path that could not be published, to be looked at again at `due`."""
-        if waiting.path not in self._waiting:
+        waiting = replace(waiting, settled=waiting.settled_since)
+        if not self._is_hinted_anew(waiting):
             self._put(replace(waiting, due=due))
 
-    def hurry(self, now: float) -> None:
-        """Make every path due that is not being written to: somebody asked to publish what is there."""
-        for waiting in list(self._waiting.values()):
-            if not waiting.seen_open:
-                self._put(replace(waiting, due=min(waiting.due, now)))
+    def _is_hinted_anew(self, waiting: Waiting) -> bool:
+        """Whether a newer hint of the path is waiting already; then that one has waited for as long as this one."""
+        newer = self._waiting.get(waiting.path)
+        if newer is None:
+            return False
+        since = min(newer.since, waiting.since)
+        self._put(replace(newer, since=since, settled=waiting.settled if newer.settled is None else newer.settled))
+        return True
+
+    def hurry(self, now: float, below: str = "") -> int:
+        """Make every path due that is not being written to: somebody asked to publish what is there. How many."""
+        hurried = [each for each in self._waiting.values() if not each.seen_open and within(each.path, below)]
+        for waiting in hurried:
+            self._put(replace(waiting, due=min(waiting.due, now)))
+        return len(hurried)
 
     def take(self, now: float, limit: int) -> list[Waiting]:
         """Remove and return at most `limit` due paths, the longest due first."""
         taken: list[Waiting] = []
-        while self._heap and self._heap[0][0] <= now and len(taken) < limit:
-            due, path = heapq.heappop(self._heap)
-            waiting = self._waiting.get(path)
-            if waiting is not None and waiting.due == due:
-                del self._waiting[path]
-                taken.append(waiting)
+        while len(taken) < limit and (first := self._by_due.first()) is not None and first.due <= now:
+            taken.append(self._waiting.pop(first.path))
         return taken
 
     def next_due(self) -> float | None:
         """When the next path is due, or None when nothing waits."""
-        while self._heap:
-            due, path = self._heap[0]
-            waiting = self._waiting.get(path)
-            if waiting is not None and waiting.due == due:
-                return due
-            heapq.heappop(self._heap)
-        return None
+        first = self._by_due.first()
+        return None if first is None else first.due
 
     def count_due(self, now: float, most: int) -> int:
         """How many paths are due, as far as `most`; cheap while few are."""
@@ -145,16 +192,23 @@ class Settler:
 
     def oldest(self) -> float | None:
         """When the path that waits longest was first hinted at."""
-        return min((waiting.since for waiting in self._waiting.values()), default=None)
+        first = self._by_age.first()
+        return None if first is None else first.since
 
-    def paths(self) -> list[str]:
-        """Everything that waits, the longest waiting first."""
-        return sorted(self._waiting, key=lambda path: self._waiting[path].since)
+    def settled_since(self) -> float | None:
+        """Since when the path that could have gone first has been quiet; ahead when nothing is yet."""
+        firsts = (self._by_due.first(), self._by_settled.first())
+        return min((first.settled_since for first in firsts if first is not None), default=None)
+
+    def waits_since(self, mark: float) -> list[Waiting]:
+        """What was first hinted at no later than `mark`, the longest waiting first."""
+        return sorted((each for each in self._waiting.values() if each.since <= mark), key=lambda each: each.since)
 
     def forget(self) -> None:
         """Drop everything: a scan of the root is going to find it again."""
         self._waiting.clear()
-        self._heap.clear()
+        for order in (self._by_due, self._by_age, self._by_settled):
+            order.clear()
 
     def overdue(self, waiting: Waiting, now: float) -> bool:
         """Whether `max_wait_s` has passed since the first hint."""
@@ -168,11 +222,13 @@ class Settler:
         return max(min(change.at + self._quiet_s, since + self._max_wait_s), change.at)
 
     def _put(self, waiting: Waiting) -> None:
+        old = self._waiting.get(waiting.path)
         self._waiting[waiting.path] = waiting
-        heapq.heappush(self._heap, (waiting.due, waiting.path))
-        if len(self._heap) > 64 + 4 * len(self._waiting):
-            self._heap = [(entry.due, path) for path, entry in self._waiting.items()]
-            heapq.heapify(self._heap)
+        self._by_due.push(waiting)
+        if old is None or old.since != waiting.since:
+            self._by_age.push(waiting)
+        if old is None or old.settled != waiting.settled:
+            self._by_settled.push(waiting)
 
 
 def _merged_kind(old: Waiting | None, new: ChangeKind) -> ChangeKind:

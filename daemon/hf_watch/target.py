@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -15,6 +16,7 @@ from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import join, printable
 from hf_watch.plan import differences
 from hf_watch.settle import Settler
+from hf_watch.status import TargetState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from hf_watch.ledger import Ledger, Root
     from hf_watch.model import Fingerprint, Known
     from hf_watch.ports import Watch
+    from hf_watch.settle import Waiting
 
 log = structlog.get_logger()
 
@@ -60,6 +63,9 @@ class Target:
         self.settler = Settler(spec.quiet_s, spec.max_wait_s)
         self.path = spec.source  # resolved when the root is taken up
         self.generation = 0
+        self.is_paused = False  # it collects, and nothing of it is published
+        self.taken_up = 0  # how often; what waited before was forgotten each time
+        self.scanned_from = -math.inf  # when the last scan of the whole root began that came to its end
         self._ledger = ledger
         self._watch = watch
         self._clock = clock
@@ -68,12 +74,14 @@ class Target:
         self._scans = ScanQueue()
         self._walk: Iterator[scan.Listing | scan.Unreadable] | None = None
         self._walk_top = ""
+        self._walk_began = 0.0
         self._walk_s = 0.0  # what the walk under way has taken so far
         self._next_check = 0.0
         self._next_rescan = 0.0
         self._next_poll = 0.0
         self._next_walk = 0.0
         self._unreadable: set[str] = set()
+        self._cookies: set[str] = set()
 
     @property
     def is_lost(self) -> bool:
@@ -85,6 +93,26 @@ class Target:
         """Whether something is still to be found out by scanning."""
         return self._walk is not None or bool(self._scans)
 
+    @property
+    def state(self) -> TargetState:
+        """What it is about, for people."""
+        if self.is_lost:
+            return TargetState.LOST if self._said_lost else TargetState.STARTING
+        return TargetState.SCANNING if self.is_scanning else TargetState.WATCHING
+
+    def next_due(self) -> float | None:
+        """When the next path may be published; None when nothing waits, or while it is paused."""
+        return None if self.is_paused else self.settler.next_due()
+
+    def count_due(self, now: float, most: int) -> int:
+        """How many paths may be published, as far as `most`."""
+        return 0 if self.is_paused else self.settler.count_due(now, most)
+
+    def take_due(self, now: float) -> Waiting | None:
+        """Take out the path that has been due for longest."""
+        due = [] if self.is_paused else self.settler.take(now, 1)
+        return due[0] if due else None
+
     def take_up(self, now: float) -> None:
         """Watch the root and scan all of it, if it is there; otherwise look for it again soon."""
         self._next_check = now + LOST_ROOT_CHECK_S
@@ -94,6 +122,7 @@ class Target:
             self._say_lost("there is no directory at this path" if identity is None else "it cannot be watched")
             return
         self.path, self._identity = path, identity
+        self.taken_up += 1
         self.generation = self._ledger.generation(self.root, identity.device, identity.inode)
         if self._said_lost:
             self._said_lost = False
@@ -117,6 +146,7 @@ class Target:
         self._identity = None
         self._walk = None
         self._scans.clear()
+        self._cookies.clear()
         self.settler.forget()
 
     def stop(self) -> None:
@@ -127,7 +157,7 @@ class Target:
     @property
     def settles(self) -> bool:
         """Whether anything waits that is going to be published soon, unlike a file that is being written."""
-        return self.settler.is_settling()
+        return not self.is_paused and self.settler.is_settling()
 
     def _say_lost(self, reason: str) -> None:
         if not self._said_lost:
@@ -143,6 +173,28 @@ class Target:
         self._scans.add("")
         self._next_rescan = now + self.spec.rescan_s
         self._next_poll = now + self.spec.poll_s
+
+    def scan_now(self, now: float) -> None:
+        """The same, without a pause after the scan before."""
+        self._next_walk = now
+        self.rescan(now)
+
+    def drop_cookie(self) -> str | None:
+        """Make the watch tell of a file that comes and goes in the root; its path, None where no hint would come."""
+        if self.is_lost or self._watch is None or "" in self._watch.polled():
+            return None
+        cookie = scan.drop_cookie(self.path)
+        if cookie is not None:
+            self._cookies.add(cookie)
+        return cookie
+
+    def awaits(self, cookie: str | None) -> bool:
+        """Whether the hint of a cookie is still to come."""
+        return cookie in self._cookies
+
+    def unreadable(self) -> list[str]:
+        """The directories that could not be listed when they were scanned last, and are still there."""
+        return [each for each in sorted(self._unreadable) if scan.is_directory(self.path, each)]
 
     def check(self, now: float) -> None:
         """See to what is due by time: a lost root, a dead watch, the rescan, the polling."""
@@ -183,6 +235,7 @@ class Target:
         for gap in hints.gaps:
             log.info("watch.gap", target=self.spec.name, path=printable(gap.path), reason=gap.reason)
         if any(not gap.path for gap in hints.gaps):
+            self._cookies.clear()  # their hints may be among what was lost
             self._look_after(now, rescan=False)
         for gap in hints.gaps:
             self._scans.add(gap.path)
@@ -191,6 +244,7 @@ class Target:
 
     def _note(self, change: Change) -> None:
         if not self.spec.wanted.reaches(change.path):
+            self._cookies.discard(change.path)
             return
         if change.kind is ChangeKind.GONE and self._ledger.has_below(self.root, change.path):
             self._scans.add(change.path)  # it was a directory
@@ -222,6 +276,7 @@ class Target:
 
     def _begin_walk(self) -> None:
         self._walk_top = self._scans.pop()
+        self._walk_began = self._clock()
         self._walk_s = 0.0
         self._walk = scan.walk(self.path, self._walk_top, self.spec.wanted)
 
@@ -244,6 +299,7 @@ class Target:
         self._miss_directories(now)
         finished = self._clock()
         if not self._walk_top:
+            self.scanned_from = self._walk_began
             log.info("target.scanned", target=self.spec.name, duration_s=round(self._walk_s, 3))
             self._tidy()
             self._next_rescan = max(self._next_rescan, finished + RESCAN_SHARE * self._walk_s)

@@ -16,7 +16,7 @@ from hf_watch.pace import backoff_s
 from hf_watch.settle import TOGETHER_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from hf_watch.budget import Budget
     from hf_watch.gather import Gatherer
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from hf_watch.ports import Hub
     from hf_watch.publish import Publisher
     from hf_watch.pulse import Pulse
+    from hf_watch.reporting import Reporter
+    from hf_watch.snapshots import Found, Lost
+    from hf_watch.status import WorkerStatus
+    from hf_watch.steering import Steering
     from hf_watch.target import Target
 
 log = structlog.get_logger()
@@ -34,6 +38,7 @@ SCAN_SLICE_S = 0.1  # how long a scan goes on before the inbox is looked at agai
 CLOSED_RETRY_S = 60.0  # a token or repo that was refused is tried again this often
 CLOSED_NAMED_S = 3600.0  # and named again this often
 TAKE_UP_S = 900.0  # a million directories on a cold disk can be watched in it
+BUDGET_SPENT = "the budget of commits or bytes is spent"
 GIVE_UP_ATTEMPTS = 6  # a single pass fails after this many in a row, about a minute of a Hub that does not answer
 
 
@@ -59,6 +64,8 @@ class Worker:
         opener: Opener,
         gatherer: Gatherer,
         publisher: Publisher,
+        steering: Steering,
+        reporter: Reporter,
         budget: Budget,
         pulse: Pulse,
         clock: Callable[[], float],
@@ -72,6 +79,8 @@ class Worker:
         self._opener = opener
         self._gatherer = gatherer
         self._publisher = publisher
+        self._steering = steering
+        self._reporter = reporter
         self._budget = budget
         self._pulse = pulse
         self._clock = clock
@@ -83,6 +92,9 @@ class Worker:
         self._is_deferred = False
         self._stop_by: float | None = None
         self._is_draining = False
+        self._is_hurried = False  # what is due goes without being gathered for longer
+        self._reason: str | None = None  # why nothing goes at the moment
+        self.status = self._report()  # for other threads to read; replaced, never changed
 
     def stop(self, by: float) -> None:
         """Ask it, from another thread, to publish what settles until `by` on its clock, and to return."""
@@ -106,6 +118,7 @@ class Worker:
             while not self._is_through():
                 self._turn()
         finally:
+            self._steering.close(self._inbox.requests())
             self._publisher.give_back()
             for target in self._targets:
                 target.stop()
@@ -120,13 +133,32 @@ class Worker:
             self._is_draining = True
             for target in self._targets:
                 target.rescan(now)  # what was written a moment ago may not have been hinted at yet
+        is_asked = self._steering.obey(self._inbox.requests())
         for target in self._targets:
             target.check(now)
         self._pulse.beat()
         for target in self._targets:
             target.explore(now, now + SCAN_SLICE_S)
+        self._steer(is_asked=is_asked)
         if (moment := self._next_publish()) is not None and moment <= self._clock():
             self._publish()
+            self._steer()
+
+    def _steer(self, *, is_asked: bool = False) -> None:
+        """See how far the barriers are, and publish the status, which is what every turn ends with."""
+        if self._steering.check() or is_asked:
+            self._is_hurried = True
+            self._not_before = min(self._not_before, self._clock())
+        self.status = self._report()
+
+    def _report(self, gathered: Iterable[Found | Lost] | None = None) -> WorkerStatus:
+        is_refused = self._named_closed is not None
+        return self._reporter.report(
+            reason=self._reason, is_refused=is_refused, not_before=self._not_before, gathered=gathered
+        )
+
+    def _say_gathered(self, gathered: Iterable[Found | Lost]) -> None:
+        self.status = self._report(gathered)
 
     def _await_hints(self, most_s: float) -> dict[int, Hints]:
         """All hints that came, as soon as there is one; none when it took longer than `most_s`."""
@@ -160,8 +192,7 @@ class Worker:
         """How long there is nothing to do unless a hint comes."""
         moments = [target.next_check() for target in self._targets]
         moments += [moment for target in self._targets if (moment := target.next_walk()) is not None]
-        if (moment := self._next_publish()) is not None:
-            moments.append(moment)
+        moments += [moment for moment in (self._next_publish(), self._steering.next_check()) if moment is not None]
         if self._stop_by is not None:
             moments.append(self._stop_by)
         return max(0.0, min(moments) - self._clock())
@@ -177,20 +208,18 @@ class Worker:
         """When the next commit would go if the Hub and the budget let it."""
         if self._publisher.in_hand:
             return 0.0
-        dues = [due for target in self._targets if (due := target.settler.next_due()) is not None]
+        dues = [due for target in self._targets if (due := target.next_due()) is not None]
         if not dues:
             return None
         due = min(dues) + TOGETHER_S
-        if self._stop_by is not None or self._is_full():
+        if self._stop_by is not None or self._is_hurried or self._is_full():
             return due
         return self._budget.gathered(due)
 
     def _is_full(self) -> bool:
         """Whether what is due makes a commit that need not wait for more."""
         now = self._clock()
-        return sum(target.settler.count_due(now, self._spec.most_files) for target in self._targets) >= (
-            self._spec.most_files
-        )
+        return sum(target.count_due(now, self._spec.most_files) for target in self._targets) >= (self._spec.most_files)
 
     def _publish(self) -> None:
         """Go one step: open the destination, or make one commit. What the Hub says decides when the next one goes."""
@@ -210,11 +239,18 @@ class Worker:
         else:
             self._attempt = 0
             self._is_deferred = False
+            self._reason = None
+            self._is_hurried = self._is_hurried and self._is_anything_due()
+
+    def _is_anything_due(self) -> bool:
+        now = self._clock()
+        return any((due := target.next_due()) is not None and due <= now for target in self._targets)
 
     def _commit(self) -> None:
         if not self._publisher.in_hand:
             self._publisher.prepare()
-            self._publisher.put(self._gatherer.gather())
+            self._publisher.put(self._gatherer.gather(self._say_gathered))
+            self.status = self._report()
         if not self._publisher.in_hand:
             return
         held_bytes = self._publisher.held_bytes
@@ -230,10 +266,11 @@ class Worker:
     def _defer(self, wait_s: float) -> None:
         """Wait for the pace that we set ourselves."""
         self._not_before = self._clock() + max(wait_s, SHORTEST_WAIT_S)
+        self._reason = BUDGET_SPENT
         if not self._is_deferred:
             self._is_deferred = True
             log.info(
-                "commit.deferred", destination=self._spec.name, reason="the budget of commits or bytes is spent",
+                "commit.deferred", destination=self._spec.name, reason=BUDGET_SPENT,
                 not_before_s=round(wait_s, 1), files=self.left(),
             )  # fmt: skip
 
@@ -243,6 +280,7 @@ class Worker:
         asked_s = error.retry_after_s if isinstance(error, RetryableError) else None
         wait_s = backoff_s(self._attempt, self._unit_random(), asked_s)
         self._not_before = self._clock() + wait_s
+        self._reason = str(error)
         if asked_s is not None:
             self._budget.hold(wait_s)
         log.warning(
@@ -256,6 +294,7 @@ class Worker:
         """Stop publishing here until somebody acts; go on watching, and try again slowly with the token read anew."""
         self._publisher.give_back()
         self._is_open = False
+        self._reason = str(error)
         self._hub.refresh_token()
         now = self._clock()
         self._not_before = now + CLOSED_RETRY_S

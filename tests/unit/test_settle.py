@@ -146,7 +146,7 @@ def test_the_longest_due_go_first_and_no_more_than_asked_for() -> None:
     waiting = settler()
     for path, at in (("late", 12.0), ("early", 10.0), ("middle", 11.0)):
         waiting.note(Change(path, ChangeKind.CLOSED, at))
-    assert waiting.paths() == ["early", "middle", "late"]
+    assert [each.path for each in waiting.waits_since(ALL)] == ["early", "middle", "late"]
     assert [each.path for each in waiting.take(20.0, 2)] == ["early", "middle"]
     assert taken(waiting, 20.0) == ["late"]
 
@@ -255,7 +255,7 @@ def test_no_path_is_ever_lost_and_none_waits_beyond_its_bound(
                 waiting.put_back(given_back, now + 5.0)
             expected.add(path)
             hinted.setdefault(path, now)
-        assert set(waiting.paths()) == expected
+        assert {each.path for each in waiting.waits_since(ALL)} == expected
         assert len(waiting) == len(expected)
         if (due := waiting.next_due()) is not None:
             assert due <= now + MAX_WAIT_S
@@ -287,7 +287,7 @@ def test_a_path_is_due_within_its_two_times(
 def test_a_path_rewritten_for_ever_takes_no_more_memory() -> None:
     waiting = noted(ChangeKind.WRITTEN, *(n / 1_000 for n in range(2_000)))
     assert len(waiting) == 1
-    assert len(waiting._heap) <= 64 + 4
+    assert len(waiting._by_due._heap) <= 64 + 4
     for n in range(2_000):
         waiting.note(Change(f"{n % 20}", ChangeKind.WRITTEN, 2.0 + n / 1_000))
     assert sorted(taken(waiting, 9.0)) == sorted(["a", *map(str, range(20))])

@@ -1,0 +1,214 @@
+"""Steering a worker while it runs: pause, retry, flush, and the barrier behind `flush --wait`.
+
+On the worker's thread, between two of its turns.
+
+A barrier is passed by a target in three steps. A cookie file is made and removed in its root, so that every event of
+what happened before has come in when the cookie's has. Then the whole root is scanned, whatever the events said. What
+waits or is in hand at the end of that scan was first hinted at by then; the barrier is passed when nothing is left that
+was, for a path that fails keeps the time of its first hint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from hf_watch import scan
+from hf_watch.commands import Answer, Barrier, Flush, Left, Pause, Request, Resume, Retry
+from hf_watch.model import Change, ChangeKind
+from hf_watch.paths import within
+from hf_watch.snapshots import IGNORED_REASON
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from hf_watch.ledger import Ledger
+    from hf_watch.publish import Publisher
+    from hf_watch.settle import Waiting
+    from hf_watch.target import Target
+
+COOKIE_WAIT_S = 5.0  # a watch that is alive tells within milliseconds; the scan finds everything all the same
+MOST_LISTED = 1_000  # paths that an answer names
+STOPPING = "the daemon is stopping"
+
+
+class _Step(Enum):
+    COOKIE = "waits for what happened before to be told"
+    SCAN = "waits for a scan of the whole root"
+    SENT = "waits for what was found to be on the Hub"
+    PASSED = "passed"
+
+
+@dataclass(slots=True)
+class _Passage:
+    """How far one target is through a barrier."""
+
+    target: Target
+    index: int
+    step: _Step = _Step.COOKIE
+    cookie: str | None = None
+    cookie_until: float = 0.0
+    taken_up: int = 0  # which watch of the root it relies on
+    asked: float = 0.0  # the scan that counts begins after it
+    mark: float = 0.0
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether waiting longer would change nothing by itself: a paused target goes on when a person says so."""
+        return self.step is _Step.PASSED or (self.step is _Step.SENT and self.target.is_paused)
+
+
+@dataclass(slots=True)
+class _Open:
+    """A barrier that was not answered yet."""
+
+    request: Request
+    until: float | None
+    passages: list[_Passage] = field(default_factory=list)
+
+
+class Steering:
+    """Does what one destination's worker is asked to, beside publishing."""
+
+    def __init__(
+        self, *, targets: Sequence[Target], publisher: Publisher, ledger: Ledger, clock: Callable[[], float]
+    ) -> None:
+        self._targets = targets
+        self._publisher = publisher
+        self._ledger = ledger
+        self._clock = clock
+        self._open: list[_Open] = []
+
+    def obey(self, requests: Sequence[Request]) -> bool:
+        """Do what was asked. Whether what has settled is to go at once, whatever the pace."""
+        at_once = [self._do(request) for request in requests if not request.is_dropped()]
+        return any(at_once)
+
+    def _do(self, request: Request) -> bool:
+        now = self._clock()
+        match request.command:
+            case Pause(target):
+                self._publisher.give_back()
+                self._targets[target].is_paused = True
+                request.answer(Answer())
+            case Resume(target):
+                self._targets[target].is_paused = False
+                request.answer(Answer())
+            case Retry(target, path):
+                request.answer(Answer(self._retry(self._targets[target], path, now)))
+                return True
+            case Flush():
+                request.answer(Answer(sum(target.settler.hurry(now) for target in self._targets)))
+                return True
+            case Barrier(until):
+                self._open.append(
+                    _Open(request, until, [self._begin(index, now) for index in range(len(self._targets))])
+                )
+        return False
+
+    def _retry(self, target: Target, path: str, now: float) -> int:
+        """How many paths were taken out of quarantine, or waited and are hurried."""
+        released = [each.path for each in self._ledger.quarantined(target.root) if within(each.path, path)]
+        self._ledger.release(target.root, released)
+        for each in released:
+            target.settler.note(Change(each, ChangeKind.FOUND, now))
+        return max(target.settler.hurry(now, path), len(released))
+
+    def check(self) -> bool:
+        """Go on with the barriers. Whether what has settled is to go at once, whatever the pace."""
+        hurries = [self._advance(passage) for each in self._open for passage in each.passages]
+        self._open = [each for each in self._open if not self._is_over(each)]
+        return any(hurries)
+
+    def next_check(self) -> float | None:
+        """When a barrier's time is up, or None; all else that moves one also makes the worker turn."""
+        moments = [each.until for each in self._open if each.until is not None]
+        moments += [
+            passage.cookie_until for each in self._open for passage in each.passages if passage.step is _Step.COOKIE
+        ]
+        return min(moments, default=None)
+
+    def close(self, requests: Sequence[Request]) -> None:
+        """The worker ends: nobody waits for an answer that does not come."""
+        for request in requests:
+            request.answer(_answer([Left(0, "", STOPPING)]))
+        for each in self._open:
+            each.request.answer(_answer(self._left(each.passages) or [Left(0, "", STOPPING)]))
+        self._open = []
+
+    def _begin(self, index: int, now: float) -> _Passage:
+        target = self._targets[index]
+        return _Passage(target, index, cookie=target.drop_cookie(), cookie_until=now + COOKIE_WAIT_S)
+
+    def _advance(self, passage: _Passage) -> bool:
+        """Go as far as it can; whether this brought it to where files are to be sent."""
+        target, now = passage.target, self._clock()
+        if passage.step is _Step.COOKIE and (not target.awaits(passage.cookie) or now >= passage.cookie_until):
+            self._ask_for_scan(passage)
+        if passage.step in {_Step.SCAN, _Step.SENT} and target.taken_up != passage.taken_up:
+            self._ask_for_scan(passage)  # what waited was forgotten when the root was let go
+        if passage.step is _Step.SCAN and target.scanned_from >= passage.asked and not target.is_scanning:
+            passage.step, passage.mark = _Step.SENT, now
+            target.settler.hurry(now)
+            return True
+        if passage.step is _Step.SENT and not target.is_lost and not self._waits(passage):
+            passage.step = _Step.PASSED
+        return False
+
+    def _ask_for_scan(self, passage: _Passage) -> None:
+        passage.step, passage.asked, passage.taken_up = _Step.SCAN, self._clock(), passage.target.taken_up
+        passage.target.scan_now(passage.asked)
+
+    def _waits(self, passage: _Passage) -> bool:
+        oldest = passage.target.settler.oldest()
+        return (oldest is not None and oldest <= passage.mark) or any(
+            True for _ in self._in_hand(passage.target, passage.mark)
+        )
+
+    def _in_hand(self, target: Target, mark: float) -> Iterator[Waiting]:
+        for parcel in self._publisher.parcels:
+            for each in parcel.ready:
+                if each.origin.target is target and each.origin.waiting.since <= mark:
+                    yield each.origin.waiting
+
+    def _is_over(self, barrier: _Open) -> bool:
+        """Whether a barrier is answered, or nobody waits for its answer any more."""
+        if barrier.request.is_dropped():
+            return True
+        is_decided = all(passage.is_decided for passage in barrier.passages)
+        if not is_decided and (barrier.until is None or self._clock() < barrier.until):
+            return False
+        barrier.request.answer(_answer(self._left(barrier.passages)))
+        return True
+
+    def _left(self, passages: Sequence[_Passage]) -> list[Left]:
+        return [left for passage in passages for left in self._left_of(passage)]
+
+    def _left_of(self, passage: _Passage) -> Iterator[Left]:
+        target, index = passage.target, passage.index
+        if passage.step is not _Step.PASSED:
+            if target.is_lost:
+                yield Left(index, "", "the watched directory is missing")
+            elif passage.step is not _Step.SENT:
+                yield Left(index, "", "the watched directory was not scanned in time")
+            mark = passage.mark if passage.step is _Step.SENT else self._clock()
+            for waiting in [*target.settler.waits_since(mark), *self._in_hand(target, mark)]:
+                yield Left(index, waiting.path, _why(target, waiting))
+        for directory in target.unreadable():
+            yield Left(index, directory, "the directory cannot be read")
+        for each in self._ledger.quarantined(target.root):
+            if each.reason != IGNORED_REASON and scan.is_file(target.path, each.path):
+                yield Left(index, each.path, each.reason)
+
+
+def _why(target: Target, waiting: Waiting) -> str:
+    if target.is_paused:
+        return "the target is paused"
+    if waiting.looks:
+        return "it is being written"
+    return "it cannot be read" if waiting.named else "it was not published in time"
+
+
+def _answer(left: Sequence[Left]) -> Answer:
+    return Answer(left=tuple(left[:MOST_LISTED]), left_count=len(left))
