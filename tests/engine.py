@@ -15,6 +15,7 @@ from hf_watch.filters import Filter
 from hf_watch.inbox import Hints, Inbox
 from hf_watch.ledger import Ledger
 from hf_watch.model import Destination
+from hf_watch.outage import Outage
 from hf_watch.pace import Throttle, full_bucket
 from hf_watch.plan import Limits, summary
 from hf_watch.target import TargetSpec
@@ -100,6 +101,7 @@ class Engine:
     targets: list[TargetSpec]
     hub: Hub
     limits: Limits = field(default_factory=lambda: Limits(1_000, 64 << 20))
+    most_files: int = 0  # of a commit under a backlog; 0: not more than usual
     inline_bytes: int = 1 << 20
     verify: bool = False
     create_repo: bool = False
@@ -120,7 +122,8 @@ class Engine:
         budget = Budget(bucket, Throttle(self.bytes_per_s), self.clock)
         budget.restore(self.ages_s)
         spec = DestinationSpec(
-            destination=DESTINATION, targets=self.targets, limits=self.limits, inline_bytes=self.inline_bytes,
+            destination=DESTINATION, targets=self.targets, limits=self.limits,
+            most_files=max(self.limits.max_files, self.most_files), inline_bytes=self.inline_bytes,
             stage_bytes=4 << 20, create_repo=self.create_repo, private=True, verify=self.verify,
             single_pass=single_pass,
         )  # fmt: skip
@@ -128,7 +131,9 @@ class Engine:
             yield assemble(
                 spec,
                 Surroundings(
-                    hub=self.hub, ledger=ledger, budget=budget, inbox=FastInbox(self.clock),
+                    hub=self.hub, ledger=ledger, budget=budget,
+                    outage=Outage(self.clock, random.Random(self.seed).random),  # noqa: S311  jitter
+                    inbox=FastInbox(self.clock),
                     watch_of=self.watch_of, message=message, clock=self.clock,
                     wall_clock_ns=self.wall_clock_ns,
                     unit_random=random.Random(self.seed).random,  # noqa: S311  jitter

@@ -143,6 +143,9 @@ class FakeHub:
         self._called("paths_info")
         return [self._remote(path, self.repo.files[path]) for path in repo_paths if path in self.repo.files]
 
+    def deadline_s(self, size_bytes: int) -> float:
+        return 180.0 + size_bytes / 100_000
+
     def tree(self, prefix: str) -> Iterator[RemoteFile]:
         self._called("tree")
         for path, content in sorted(self.repo.files.items()):

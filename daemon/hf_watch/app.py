@@ -14,10 +14,12 @@ from hf_watch.budget import Budget
 from hf_watch.destinations import Place, place_of
 from hf_watch.errors import ConfigError
 from hf_watch.filters import Filter
-from hf_watch.hub import HubClient, install_client
+from hf_watch.hub import HubClient
+from hf_watch.hub_transport import install_client
 from hf_watch.inbox import Inbox
 from hf_watch.ledger import Ledger
 from hf_watch.mapping import repo_path
+from hf_watch.outage import Outage
 from hf_watch.pace import Throttle, full_bucket
 from hf_watch.plan import Limits, summary
 from hf_watch.push import Pusher
@@ -61,7 +63,6 @@ class App:
         Raises AlreadyRunningError when another process holds the state directory.
         """
         block_signals()
-        install_client()
         with state_lock.held(self.state_dir), ExitStack() as opened:
             assembled = list(self._assembled(opened, single_pass=single_pass, verify=verify))
             code = Service([(name, each.worker) for name, each in assembled], self.settings.shutdown_s).run()
@@ -102,11 +103,14 @@ class App:
     def _assembled(self, opened: ExitStack, *, single_pass: bool, verify: bool) -> Iterator[tuple[str, Assembled]]:
         destinations = self._destinations()
         budget = self._budget(opened.enter_context(self._ledger()))
+        install_client(budget.see_quota)
+        outage = Outage(time.monotonic, random.random)
         for destination, targets in destinations.items():
             around = Surroundings(
                 hub=self._hub(destination),
                 ledger=opened.enter_context(self._ledger()),
                 budget=budget,
+                outage=outage,
                 inbox=Inbox(),
                 watch_of=_no_watch if single_pass else _Watches({spec.name: each for each, spec in targets}),
                 message=_Message({spec.name: each.commit_message for each, spec in targets}),
@@ -139,6 +143,7 @@ class App:
             destination=destination,
             targets=[spec for _, spec in targets],
             limits=self._limits(sharers),
+            most_files=max(self.settings.commit.max_files, self.settings.commit.max_files_backlog),
             inline_bytes=min(self.settings.memory.inline_bytes, share),
             stage_bytes=share // STAGED_SHARE,
             create_repo=any(settings.create_repo for settings, _ in targets),

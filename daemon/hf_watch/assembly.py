@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hf_watch.inbox import Inbox
     from hf_watch.ledger import Ledger
     from hf_watch.model import Destination
+    from hf_watch.outage import Outage
     from hf_watch.plan import Limits
     from hf_watch.ports import Hub, Sink, Watch
 
@@ -34,6 +35,7 @@ class DestinationSpec:
     destination: Destination
     targets: Sequence[TargetSpec]
     limits: Limits
+    most_files: int  # of a commit under a backlog
     inline_bytes: int  # a larger file is handed over by its path
     stage_bytes: int  # read into memory at a time
     create_repo: bool
@@ -49,6 +51,7 @@ class Surroundings:
     hub: Hub
     ledger: Ledger  # open
     budget: Budget
+    outage: Outage
     inbox: Inbox
     watch_of: Callable[[TargetSpec, Sink], Watch | None]
     message: Callable[[Parcel], str]
@@ -78,16 +81,18 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
     publisher = Publisher(hub, around.ledger, snapshots, message=around.message, clock=around.clock)
     name = str(spec.destination)
     worker = Worker(
-        spec=WorkerSpec(name, spec.limits.max_files, spec.single_pass),
+        spec=WorkerSpec(name, spec.limits, spec.most_files, spec.single_pass),
         targets=targets,
         inbox=around.inbox,
         hub=hub,
+        ledger=around.ledger,
+        snapshots=snapshots,
         opener=Opener(
             name=name, hub=hub, ledger=around.ledger, publisher=publisher, targets=targets,
             create_repo=spec.create_repo, private=spec.private, verify=spec.verify, clock=around.clock,
         ),
         gatherer=Gatherer(
-            targets=targets, snapshots=snapshots, publisher=publisher, budget=around.budget, limits=spec.limits,
+            targets=targets, snapshots=snapshots, publisher=publisher, budget=around.budget,
             stage_bytes=spec.stage_bytes, clock=around.clock,
         ),
         publisher=publisher,
@@ -95,6 +100,7 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
         reporter=Reporter(name, targets, publisher),
         budget=around.budget,
         pulse=pulse,
+        outage=around.outage,
         clock=around.clock,
         unit_random=around.unit_random,
     )  # fmt: skip
@@ -102,5 +108,5 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
 
 
 def _target(spec: TargetSpec, destination: Destination, around: Surroundings, index: int) -> Target:
-    root = around.ledger.root(destination, spec.source, spec.prefix)
-    return Target(spec, around.ledger, root, around.watch_of(spec, around.inbox.sink(index)), around.clock)
+    watch = around.watch_of(spec, around.inbox.sink(index))
+    return Target(spec, destination, around.ledger, watch, around.clock)

@@ -5,17 +5,14 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hf_watch.model import Staged
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hf_watch.model import Batch, Receipt, RemoteFile, Upload
+    from hf_watch.model import Batch, Receipt, RemoteFile, Staged, Upload
     from hf_watch.ports import Hub
     from hf_watch.pulse import Pulse
 
-CALL_S = 900.0  # a call is a few requests, each with time-outs of about 4 minutes
-SLOWEST_BYTES_PER_S = 32_000  # a slower line is one that does not work
+BACK_S = 150.0  # the last request that began before a call's deadline may run into its own time-out
 
 
 class AttendedHub:
@@ -45,7 +42,7 @@ class AttendedHub:
             return self._hub.stage(uploads)
 
     def commit(self, batch: Batch, parent: str | None = None) -> Receipt:
-        with self._call(sum(each.held_bytes for each in batch.operations if isinstance(each, Staged))):
+        with self._call(batch.held_bytes):
             return self._hub.commit(batch, parent)
 
     def find(self, batch_id: str) -> str | None:
@@ -55,6 +52,9 @@ class AttendedHub:
     def paths_info(self, repo_paths: Sequence[str]) -> list[RemoteFile]:
         with self._call():
             return self._hub.paths_info(repo_paths)
+
+    def deadline_s(self, size_bytes: int) -> float:
+        return self._hub.deadline_s(size_bytes)
 
     def tree(self, prefix: str) -> Iterator[RemoteFile]:
         files = iter(self._hub.tree(prefix))
@@ -67,7 +67,7 @@ class AttendedHub:
 
     @contextmanager
     def _call(self, size_bytes: int = 0) -> Iterator[None]:
-        self._pulse.beat("talking to the Hub", CALL_S + size_bytes / SLOWEST_BYTES_PER_S)
+        self._pulse.beat("talking to the Hub", self._hub.deadline_s(size_bytes) + BACK_S)
         try:
             yield
         finally:

@@ -1,6 +1,7 @@
-"""What the workers of one account share: its hourly budget of commits, and how fast bytes may go out.
+"""What the workers of one account share: its budget of commits and requests, and how fast bytes may go out.
 
-The only thing besides the inbox that threads share; a lock around two frozen values.
+An account is a token and an endpoint. With the inbox and the outage it is all that threads share; a lock around a few
+frozen values.
 """
 
 from __future__ import annotations
@@ -13,15 +14,20 @@ if TYPE_CHECKING:
 
     from hf_watch.pace import Bucket, Throttle
 
+TURN_KEPT_S = 5.0  # whoever was told to wait for its turn and does not come back gives it up
+REQUESTS_KEPT = 50  # of the Hub's quota, for what is under way: one large commit takes about 30
+REQUESTS_KEPT_SHARE = 10  # and never more than a tenth of it
+
 
 class Budget:
-    """The pace of one account, on a monotonic clock."""
+    """The pace of one account, on a monotonic clock. `who` is the destination that asks."""
 
     def __init__(self, bucket: Bucket, throttle: Throttle, clock: Callable[[], float]) -> None:
         self._bucket = bucket
         self._throttle = throttle
         self._clock = clock
         self._held_until = 0.0
+        self._turns: dict[str, float] = {}  # who waits for a commit, in order, and until when the turn is kept
         self._lock = threading.Lock()
 
     def restore(self, ages_s: Iterable[float]) -> None:
@@ -34,21 +40,44 @@ class Budget:
             for age_s in _plausible(ages_s, self._bucket.burst):
                 self._bucket = self._bucket.spent(now - age_s)
 
-    def wait_s(self) -> float:
-        """How long until a commit may go."""
+    def commit_wait_s(self, who: str) -> float:
+        """How long until `who` may commit: the Hub lets the account, and those who asked before have had their turn."""
         now = self._clock()
         with self._lock:
-            return max(self._bucket.wait_s(now), self._held_until - now, 0.0)
+            self._turns = {each: kept for each, kept in self._turns.items() if kept >= now}
+            self._turns.setdefault(who, now)
+            place = list(self._turns).index(who) + 1
+            wait_s = max(self._bucket.wait_s(now, place), self._held_until - now, 0.0)
+            self._turns[who] = now + wait_s + TURN_KEPT_S
+            return wait_s
 
-    def spend(self) -> None:
-        """A commit was made, or may have been."""
+    def request_wait_s(self) -> float:
+        """How long until any request may go."""
+        with self._lock:
+            return max(self._held_until - self._clock(), 0.0)
+
+    def spend(self, who: str) -> None:
+        """`who` made a commit, or may have made one; its next turn comes after all who wait."""
         with self._lock:
             self._bucket = self._bucket.spent(self._clock())
+            self._turns.pop(who, None)
 
     def hold(self, wait_s: float) -> None:
-        """The Hub refused the account for now: nobody commits before `wait_s` has passed."""
+        """The Hub refused the account for now: nobody asks it anything before `wait_s` has passed."""
         with self._lock:
             self._held_until = max(self._held_until, self._clock() + wait_s)
+
+    def see_quota(self, remaining: int, limit: int | None, reset_s: float) -> None:
+        """What the Hub said of its quota of requests; from any thread. What is left is kept for what is under way."""
+        kept = REQUESTS_KEPT if limit is None else min(REQUESTS_KEPT, limit // REQUESTS_KEPT_SHARE)
+        if remaining <= kept:
+            self.hold(reset_s)
+
+    @property
+    def is_low(self) -> bool:
+        """Whether commits are running short, so that each should take more."""
+        with self._lock:
+            return self._bucket.is_low(self._clock())
 
     def gathered(self, due: float) -> float:
         """When files that are due from `due` on have been gathered long enough for their commit."""

@@ -23,6 +23,14 @@ class SourceError(HfWatchError):
     """A file or directory could not be read; the text says why."""
 
 
+class LedgerError(HfWatchError):
+    """The state directory cannot be read or written for now: nothing may be committed; wait, then open it anew."""
+
+
+class CorruptLedgerError(LedgerError):
+    """The ledger's file holds no ledger any more: set it aside, and find out anew what the Hub holds."""
+
+
 class HubError(HfWatchError):
     """The Hub or the way to it refused."""
 
@@ -33,6 +41,10 @@ class RetryableError(HubError):
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class UnreachableError(RetryableError):
+    """The Hub does not answer, or is out of order: ask lightly until it is back."""
 
 
 class AmbiguousError(HubError):

@@ -81,12 +81,11 @@ class Gatherer:
     snapshots: Snapshots
     publisher: Publisher
     budget: Budget
-    limits: Limits
     stage_bytes: int  # read into memory at a time
     clock: Callable[[], float]
 
-    def gather(self, tell: Callable[[Iterable[Found | Lost]], None] = lambda _: None) -> list[Ready]:
-        """Turn due paths into operations, until nothing is due or one commit holds no more.
+    def gather(self, limits: Limits, tell: Callable[[Iterable[Found | Lost]], None] = lambda _: None) -> list[Ready]:
+        """Turn due paths into operations, until nothing is due or one commit holds no more than `limits`.
 
         Before the Hub is called, which may take its time, `tell` hears of what is gathered so far.
 
@@ -95,7 +94,7 @@ class Gatherer:
         gathered = _Gathered(tell)
         with ExitStack() as held:
             try:
-                self._fill(gathered, held)
+                self._fill(gathered, limits, held)
                 self._stage(gathered, held)
                 gathered.ready += self.publisher.deletes(gathered.lost)
             except BaseException:
@@ -105,23 +104,23 @@ class Gatherer:
                 self.snapshots.flush()
         return gathered.ready
 
-    def _fill(self, gathered: _Gathered, held: ExitStack) -> None:
+    def _fill(self, gathered: _Gathered, limits: Limits, held: ExitStack) -> None:
         for target in self.targets:
-            while not self.limits.reached(gathered.files, gathered.held_bytes) and not self.budget.send_wait_s():
+            while not limits.reached(gathered.files, gathered.held_bytes) and not self.budget.send_wait_s():
                 due = target.take_due(self.clock())
                 if due is None:
                     break
-                if not self._add(gathered, target, due, held):
+                if not self._add(gathered, target, due, limits, held):
                     return
 
-    def _add(self, gathered: _Gathered, target: Target, waiting: Waiting, held: ExitStack) -> bool:
+    def _add(self, gathered: _Gathered, target: Target, waiting: Waiting, limits: Limits, held: ExitStack) -> bool:
         """Take one path along; False when it does not fit any more and was put back."""
         size_bytes = self.snapshots.size_of(target, waiting)
         if not gathered.has_room_in_group(min(size_bytes, self.stage_bytes), self.stage_bytes):
             self._stage(gathered, held)
-        if gathered.files and gathered.held_bytes + _may_be_held(size_bytes) > self.limits.max_bytes:
+        if gathered.files and gathered.held_bytes + _may_be_held(size_bytes) > limits.max_bytes:
             self._stage(gathered, held)  # what turns out to travel outside the commit makes room
-        if gathered.ready and gathered.held_bytes + _may_be_held(size_bytes) > self.limits.max_bytes:
+        if gathered.ready and gathered.held_bytes + _may_be_held(size_bytes) > limits.max_bytes:
             target.settler.put_back(waiting, waiting.due)
             return False
         found = self.snapshots.take(target, waiting, held)

@@ -1,30 +1,19 @@
-"""The Hub port on huggingface_hub: the only module that has heard of HTTP.
-
-The client's own retries sleep without a cap and hide what happened, so requests are made once (`SingleTry`); the
-worker repeats what is worth it.
-"""
+"""The Hub port on huggingface_hub. Each call has an end, and is made once: the worker repeats what is worth it."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-import httpx2
-from huggingface_hub import (
-    CommitOperationAdd,
-    CommitOperationDelete,
-    HfApi,
-    constants,
-    get_token,
-    set_client_factory,
-)
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants, get_token
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import get_session, hf_raise_for_status
 
 from hf_watch import __version__
-from hf_watch.errors import MissingEntryError, MovedError, RejectedError, UnauthorizedError
-from hf_watch.hub_errors import CLIENT_ERRORS, NoAnswer, Phase, translate
+from hf_watch.errors import MissingEntryError, MovedError, RejectedError, SourceError, UnauthorizedError
+from hf_watch.hub_errors import CLIENT_ERRORS, Phase, translate
+from hf_watch.hub_transport import Patience, deadline, xet_deadline
 from hf_watch.model import Delete, Outcome, Receipt, RemoteFile, Staged
 
 if TYPE_CHECKING:
@@ -32,54 +21,23 @@ if TYPE_CHECKING:
 
     from hf_watch.model import Batch, Destination, Upload
 
-# Reading must outlast the Hub's own 60 s for a commit, with room for the way there and back.
-TIMEOUT: Final = httpx2.Timeout(connect=10.0, read=120.0, write=120.0, pool=30.0)
-RETRIED_BY_CLIENT: Final = frozenset({408, 429, 500, 502, 503, 504})
 PATHS_PER_CALL: Final = 500  # the server answers 413 above 1,000
 RECENT_COMMITS: Final = 50  # how far back a lost commit is looked for
 STATIC_SPACE: Final = "static"  # a Space needs an SDK; this one runs nothing
-
-
-class SingleTry(httpx2.Client):
-    """An HTTP client that keeps the client library from retrying: what it would repeat comes out as another error."""
-
-    def send(self, request: httpx2.Request, **options: object) -> httpx2.Response:
-        try:
-            response = super().send(request, **options)  # type: ignore[arg-type]
-        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-            raise NoAnswer(_reason(error, request), sent=False) from error
-        except (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
-            raise NoAnswer(_reason(error, request), sent=True) from error
-        if response.status_code in RETRIED_BY_CLIENT:
-            response.read()
-            hf_raise_for_status(response)
-        return response
-
-
-def _reason(error: Exception, request: httpx2.Request) -> str:
-    return f"no answer from {request.url.host}: {str(error) or type(error).__name__}"
-
-
-def install_client() -> None:
-    """Give the client library, for this whole process, finite time-outs and no retries of its own."""
-    set_client_factory(
-        lambda: SingleTry(timeout=TIMEOUT, follow_redirects=True, event_hooks={"request": list(_request_hooks())})
-    )
-
-
-def _request_hooks() -> Iterator[Callable[[httpx2.Request], object]]:
-    from huggingface_hub.utils._http import hf_request_event_hook  # noqa: PLC0415  trace ids; no public name
-
-    yield hf_request_event_hook
 
 
 class HubClient:
     """One destination. Safe to use from one thread at a time; `install_client` comes first."""
 
     def __init__(
-        self, destination: Destination, url: str | None = None, token: Callable[[], str | None] = get_token
+        self,
+        destination: Destination,
+        url: str | None = None,
+        token: Callable[[], str | None] = get_token,
+        patience: Patience | None = None,
     ) -> None:
         """`url` is where the endpoint is reached, when its name in the destination is not an address."""
+        self._patience = patience or Patience()
         self._url = url or destination.endpoint
         self._read_token = token
         self._repo_id = destination.repo_id
@@ -88,25 +46,25 @@ class HubClient:
         self._api = self._new_api()
 
     def head(self) -> str:
-        with _translated(Phase.READING):
+        with self._call(Phase.READING):
             info = self._api.repo_info(self._repo_id, repo_type=self._repo_type, revision=self._revision, expand="sha")
         return str(info.sha)
 
     def check_write(self) -> None:
         if not self._api.token:
             raise UnauthorizedError("no token: set HF_TOKEN, or log in with `hf auth login`")
-        with _translated(Phase.READING):
+        with self._call(Phase.READING):
             self._api.auth_check(self._repo_id, repo_type=self._repo_type, write=True)
 
     def create(self, *, private: bool) -> None:
         sdk = STATIC_SPACE if self._repo_type == "space" else None
         try:
-            with _translated(Phase.STAGING):
+            with self._call(Phase.STAGING):
                 self._api.create_repo(self._repo_id, repo_type=self._repo_type, private=private, space_sdk=sdk)
         except MovedError:
             pass  # it exists
         if self._revision != constants.DEFAULT_REVISION:
-            with _translated(Phase.STAGING):
+            with self._call(Phase.STAGING):
                 self._api.create_branch(self._repo_id, repo_type=self._repo_type, branch=self._revision, exist_ok=True)
 
     def refresh_token(self) -> None:
@@ -114,7 +72,7 @@ class HubClient:
 
     def stage(self, uploads: Sequence[Upload]) -> list[Staged]:
         tickets = [_ticket(upload) for upload in uploads]
-        with _translated(Phase.STAGING):
+        with self._call(Phase.STAGING, sum(upload.snapshot.fingerprint.size_bytes for upload in uploads)):
             self._api.preupload_lfs_files(
                 self._repo_id,
                 additions=tickets,
@@ -126,7 +84,7 @@ class HubClient:
 
     def commit(self, batch: Batch, parent: str | None = None) -> Receipt:
         operations = [_operation(each) for each in batch.operations]
-        with _translated(Phase.COMMITTING):
+        with self._call(Phase.COMMITTING, batch.held_bytes):
             info = self._api.create_commit(
                 self._repo_id,
                 operations,
@@ -140,7 +98,7 @@ class HubClient:
 
     def find(self, batch_id: str) -> str | None:
         url = f"{self._url}/api/{self._repo_type}s/{self._repo_id}/commits/{quote(self._revision, safe='')}"
-        with _translated(Phase.READING):
+        with self._call(Phase.READING):
             answer = get_session().get(
                 url, params={"limit": RECENT_COMMITS}, headers=self._api._build_hf_headers()  # noqa: SLF001  no public name
             )  # fmt: skip
@@ -151,7 +109,7 @@ class HubClient:
     def paths_info(self, repo_paths: Sequence[str]) -> list[RemoteFile]:
         found: list[RemoteFile] = []
         for start in range(0, len(repo_paths), PATHS_PER_CALL):
-            with _translated(Phase.READING):
+            with self._call(Phase.READING):
                 infos = self._api.get_paths_info(
                     self._repo_id,
                     list(repo_paths[start : start + PATHS_PER_CALL]),
@@ -162,19 +120,34 @@ class HubClient:
         return found
 
     def tree(self, prefix: str) -> Iterator[RemoteFile]:
-        try:
-            with _translated(Phase.READING):
-                for info in self._api.list_repo_tree(
-                    self._repo_id,
-                    prefix or None,
-                    repo_type=self._repo_type,
-                    recursive=True,
-                    revision=self._revision,
-                ):
-                    if isinstance(info, RepoFile):
-                        yield _remote(info)
-        except MissingEntryError:
-            return
+        infos = iter(
+            self._api.list_repo_tree(
+                self._repo_id, prefix or None, repo_type=self._repo_type, recursive=True, revision=self._revision
+            )
+        )
+        while True:
+            try:
+                with self._call(Phase.READING):  # a page at a time
+                    info = next(infos, None)
+            except MissingEntryError:
+                return
+            if info is None:
+                return
+            if isinstance(info, RepoFile):
+                yield _remote(info)
+
+    def deadline_s(self, size_bytes: int) -> float:
+        return self._patience.deadline_s(size_bytes)
+
+    @contextmanager
+    def _call(self, phase: Phase, size_bytes: int = 0) -> Iterator[None]:
+        """Every call of the client is inside one of these: it has an end, and what it raises is ours."""
+        duration_s = self._patience.deadline_s(size_bytes)
+        with deadline(duration_s), xet_deadline(duration_s) if phase is Phase.STAGING else nullcontext():
+            try:
+                yield
+            except CLIENT_ERRORS as error:
+                raise translate(error, phase) from error
 
     def _new_api(self) -> HfApi:
         return HfApi(
@@ -183,14 +156,6 @@ class HubClient:
             library_name="hf-watch",
             library_version=__version__,
         )
-
-
-@contextmanager
-def _translated(phase: Phase) -> Iterator[None]:
-    try:
-        yield
-    except CLIENT_ERRORS as error:
-        raise translate(error, phase) from error
 
 
 def _description(batch_id: str) -> str:
@@ -203,6 +168,8 @@ def _ticket(upload: Upload) -> CommitOperationAdd:
         ticket = CommitOperationAdd(upload.repo_path, upload.readable_path if content is None else content)
     except ValueError as error:
         raise RejectedError(str(error), upload.repo_path) from error
+    except OSError as error:
+        raise SourceError(error.strerror or str(error)) from error
     if content is None:
         ticket.upload_info.sha256 = (
             upload.snapshot.digest.sha256

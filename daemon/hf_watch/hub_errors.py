@@ -1,10 +1,11 @@
-"""What the Hub and its client can raise → which of our errors, in one table. Only hub.py asks.
+"""What the Hub and its client can raise → which of our errors, in one table. Only the Hub's adapter asks.
 
 Source: huggingface_hub 2.4.0 and what it is answered; docs/decisions holds the reasons where they are not obvious.
 """
 
 from __future__ import annotations
 
+import errno
 import re
 import time
 from email.utils import parsedate_to_datetime
@@ -28,15 +29,21 @@ from hf_watch.errors import (
     MovedError,
     RejectedError,
     RetryableError,
+    SourceError,
     TooLargeError,
     UnauthorizedError,
+    UnreachableError,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hf_watch.errors import HfWatchError
+
 LONGEST_WAIT_S = 24 * 3600.0  # what a Hub asks for beyond a day is taken for a mistake
 SHOWN_CHARS = 500  # of the Hub's own words in a log line
+
+FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 CLIENT_ERRORS = (httpx2.HTTPError, OSError, ValueError, RuntimeError)
 """All that a call of the client can raise for reasons outside this process; HfHubHTTPError is an OSError."""
@@ -72,20 +79,26 @@ STATUS_CLASSES: dict[int, type[HubError]] = {
 }
 
 
-def translate(error: BaseException, phase: Phase) -> HubError:
-    """Our error for one that a call of the client raised."""
+def translate(error: BaseException, phase: Phase) -> HfWatchError:
+    """Our error for one that a call of the client raised: a HubError, or SourceError for an unreadable file."""
     text = _text(error)
     if isinstance(error, HfHubHTTPError):
         return _from_response(error, text, phase)
     if isinstance(error, NoAnswer):
-        return AmbiguousError(text) if phase is Phase.COMMITTING and error.sent else RetryableError(text)
+        return AmbiguousError(text) if phase is Phase.COMMITTING and error.sent else UnreachableError(text)
     if isinstance(error, RuntimeError) and error.__cause__ is not None:
         return translate(error.__cause__, phase)  # the LFS upload hides the real error behind its own
+    return _from_builtin(error, text)
+
+
+def _from_builtin(error: BaseException, text: str) -> HfWatchError:
+    if isinstance(error, OSError) and (number := _errno(error)) is not None:
+        return _from_this_machine(number, text)
     if isinstance(error, PermissionError) or _says_unauthorized(text):
         return UnauthorizedError(text)
     if isinstance(error, ValueError):
         return RejectedError(text)
-    return RetryableError(text)  # Xet's builtin errors: the way to the content store; nothing is committed there
+    return UnreachableError(text)  # Xet's builtin errors: the way to the content store; nothing is committed there
 
 
 def _from_response(error: HfHubHTTPError, text: str, phase: Phase) -> HubError:
@@ -106,7 +119,25 @@ def _from_response(error: HfHubHTTPError, text: str, phase: Phase) -> HubError:
 def _unclear(error: HfHubHTTPError, text: str, phase: Phase) -> HubError:
     if phase is Phase.COMMITTING:
         return AmbiguousError(text)
-    return RetryableError(text, retry_after_s(error.response.headers, "", time.time()))
+    return UnreachableError(text, retry_after_s(error.response.headers, "", time.time()))
+
+
+def _errno(error: OSError) -> int | None:
+    """The number of an error of this machine's own; None for what the network made of it.
+
+    Xet's errors carry none; where a file is the reason, its text ends in `(os error 5)`.
+    """
+    if isinstance(error, ConnectionError):
+        return None
+    if error.errno is not None:
+        return error.errno
+    found = re.search(r"\(os error (\d{1,5})\)", str(error), re.ASCII)
+    return int(found[1]) if found else None
+
+
+def _from_this_machine(number: int, text: str) -> HfWatchError:
+    """A file that cannot be read; a full disk, where Xet keeps its cache, is nobody's fault and passes."""
+    return RetryableError(text) if number in FULL_ERRNOS else SourceError(text)
 
 
 def _says_unauthorized(text: str) -> bool:

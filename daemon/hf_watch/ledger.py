@@ -9,66 +9,28 @@ that a scan reads one directory at a time.
 from __future__ import annotations
 
 import os
-import sqlite3
 import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from hf_watch.errors import ConfigError
+from hf_watch.errors import CorruptLedgerError, LedgerError
+from hf_watch.ledger_file import LedgerFile, door
 from hf_watch.model import Digest, Fingerprint, Known
 from hf_watch.paths import join
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from hf_watch.model import Destination, RemoteFile
 
-SCHEMA_VERSION = 1
-LOCK_TIMEOUT_S = 30.0  # another worker's transaction is short; longer means that something is wrong
+REMOTE_FILES_AT_A_TIME = 1_000  # written down while more of them are asked for
+QUARANTINE_S = 24 * 3600.0
 KEPT_COMMITS = 10_000  # what `history` can show; older ones go
-WAL_BYTES = 4 << 20  # what is left of the log after a large transaction
 FREE_SHARE = 4  # more than a quarter of the file unused: some of it is given back
 FREED_PAGES = 4_096  # at a time, 16 MB: a tenth of a second
-
-SCHEMA = """
-CREATE TABLE destination (
-  id INTEGER PRIMARY KEY, endpoint TEXT NOT NULL, repo_type TEXT NOT NULL, repo_id TEXT NOT NULL,
-  revision TEXT NOT NULL, head TEXT, UNIQUE (endpoint, repo_type, repo_id, revision)
-) STRICT;
-CREATE TABLE root (
-  id INTEGER PRIMARY KEY, destination_id INTEGER NOT NULL REFERENCES destination, source BLOB NOT NULL,
-  prefix TEXT NOT NULL, UNIQUE (destination_id, source, prefix)
-) STRICT;
-CREATE TABLE incarnation (
-  generation INTEGER PRIMARY KEY, root_id INTEGER NOT NULL REFERENCES root, device INTEGER NOT NULL,
-  inode INTEGER NOT NULL, UNIQUE (root_id, device, inode)
-) STRICT;
-CREATE TABLE file (
-  root_id INTEGER NOT NULL, dir BLOB NOT NULL, name BLOB NOT NULL, repo_path TEXT NOT NULL,
-  inode INTEGER, size_bytes INTEGER, mtime_ns INTEGER, ctime_ns INTEGER,
-  sha256 BLOB, git_sha1 BLOB, generation INTEGER NOT NULL,
-  PRIMARY KEY (root_id, dir, name)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE candidate (
-  root_id INTEGER NOT NULL, dir BLOB NOT NULL, name BLOB NOT NULL, sha256 BLOB NOT NULL, git_sha1 BLOB,
-  PRIMARY KEY (root_id, dir, name, sha256)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE quarantine (
-  root_id INTEGER NOT NULL, dir BLOB NOT NULL, name BLOB NOT NULL,
-  inode INTEGER, size_bytes INTEGER, mtime_ns INTEGER, ctime_ns INTEGER,
-  reason TEXT NOT NULL, at_s REAL NOT NULL,
-  PRIMARY KEY (root_id, dir, name)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE batch (
-  id TEXT PRIMARY KEY, destination_id INTEGER NOT NULL REFERENCES destination, at_s REAL NOT NULL,
-  commit_id TEXT, files INTEGER NOT NULL, bytes INTEGER NOT NULL
-) STRICT;
-CREATE INDEX batch_at ON batch (at_s);
-"""
-
-MIGRATIONS: tuple[str, ...] = ()  # the n-th brings a ledger of version n + 1 to version n + 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,37 +74,33 @@ class SetAside:
 
 
 class Ledger:
-    """One connection, used by one thread at a time. A method is a transaction; sqlite3.Error goes through."""
+    """One connection, used by one thread at a time. A method is a transaction.
+
+    Each raises LedgerError when it cannot be done, CorruptLedgerError when the file holds no ledger any more: then
+    nothing of it was done, and `reopen` comes before the next one.
+    """
 
     def __init__(self, file: Path, *, read_only: bool = False, wall_clock: Callable[[], float] = time.time) -> None:
-        self._file = file
+        self._file = LedgerFile(file)
         self._wall_clock = wall_clock
         self._read_only = read_only
+        self._is_corrupt = False
+        self._inode: int | None = None
         self._connection: sqlite3.Connection
 
     def open(self) -> Self:
-        """Open or create the file; ConfigError when a newer hf-watch wrote it."""
-        self._connection = sqlite3.connect(
-            self._uri(), uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None,
-            check_same_thread=False,  # composed on one thread, used by another
-        )  # fmt: skip
-        if not self._read_only:
-            self._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file; before its first page
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
-        self._connection.execute(
-            "PRAGMA synchronous = FULL"  # an intent must survive power loss before the request leaves
-        )
-        self._connection.execute("PRAGMA cache_size = -4096")  # KiB; a worker each has one
-        self._migrate()
+        """Open or create the file; LedgerError, or ConfigError when a newer hf-watch wrote it."""
+        self._connection = self._file.read() if self._read_only else self._file.connect()
+        self._inode = self._file.inode()
         return self
 
-    def _uri(self) -> str:
-        if not self._read_only:
-            return f"{self._file.absolute().as_uri()}?mode=rwc"
-        if not self._file.exists():
-            return "file::memory:"  # nothing is known yet, and a reader makes no files
-        return f"{self._file.absolute().as_uri()}?mode=rw"  # a reader of a WAL needs its index writable
+    def reopen(self) -> None:
+        """Begin anew after an error, with a new file where the old one was corrupt or is gone."""
+        self._connection.close()
+        if self._is_corrupt:
+            self._file.set_aside(self._inode, "it holds no ledger any more")
+            self._is_corrupt = False
+        self.open()
 
     def close(self) -> None:
         self._connection.close()
@@ -182,27 +140,25 @@ class Ledger:
 
     def known_root(self, destination: Destination, source: str, prefix: str) -> Root | None:
         """The row of a root if there is one; for those who only read."""
-        row = self._connection.execute(
+        row = self._row(
             "SELECT root.id, destination.id FROM root JOIN destination ON destination.id = destination_id WHERE"
             " (endpoint, repo_type, repo_id, revision, source, prefix) = (?, ?, ?, ?, ?, ?)",
             (destination.endpoint, destination.repo_type, destination.repo_id, destination.revision,
              os.fsencode(source), prefix),
-        ).fetchone()  # fmt: skip
+        )  # fmt: skip
         return Root(*row) if row is not None else None
 
     def known_generation(self, root: Root, device: int, inode: int) -> int | None:
         """The number of this incarnation of the root, if it was ever seen."""
-        row = self._connection.execute(
+        row = self._row(
             "SELECT generation FROM incarnation WHERE (root_id, device, inode) = (?, ?, ?)",
             (root.id, _signed(device), _signed(inode)),
-        ).fetchone()
+        )
         return int(row[0]) if row is not None else None
 
     def head(self, root: Root) -> str | None:
         """The branch's head as it was last seen or made."""
-        (head,) = self._connection.execute(
-            "SELECT head FROM destination WHERE id = ?", (root.destination_id,)
-        ).fetchone()
+        (head,) = self._row("SELECT head FROM destination WHERE id = ?", (root.destination_id,))
         return str(head) if head is not None else None
 
     def see_head(self, root: Root, head: str) -> None:
@@ -213,16 +169,12 @@ class Ledger:
     def known(self, root: Root, path: str) -> Known | None:
         """What is known of one path."""
         directory, name = _split(path)
-        row = self._connection.execute(
-            f"SELECT {_KNOWN} FROM file WHERE (root_id, dir, name) = (?, ?, ?)", (root.id, directory, name)
-        ).fetchone()
+        row = self._row(f"SELECT {_KNOWN} FROM file WHERE (root_id, dir, name) = (?, ?, ?)", (root.id, directory, name))
         return _known(row[1:]) if row is not None else None
 
     def directory(self, root: Root, directory: str) -> dict[str, Known]:
         """What is known of the files directly in a directory, by name."""
-        rows = self._connection.execute(
-            f"SELECT {_KNOWN} FROM file WHERE (root_id, dir) = (?, ?)", (root.id, os.fsencode(directory))
-        )
+        rows = self._rows(f"SELECT {_KNOWN} FROM file WHERE (root_id, dir) = (?, ?)", (root.id, os.fsencode(directory)))
         return {os.fsdecode(row[0]): _known(row[1:]) for row in rows}
 
     def directories(self, root: Root, below: str) -> Iterator[str]:
@@ -240,18 +192,18 @@ class Ledger:
         return next(self.directories(root, directory), None) is not None
 
     def _first_directory(self, root: Root, relation: str, directory: bytes) -> bytes | None:
-        row = self._connection.execute(
+        row = self._row(
             f"SELECT dir FROM file WHERE root_id = ? AND dir {relation} ? ORDER BY dir LIMIT 1", (root.id, directory)
-        ).fetchone()
+        )
         return row[0] if row is not None else None
 
     def count(self, root: Root) -> int:
         """How many paths are known."""
-        return int(self._connection.execute("SELECT count(*) FROM file WHERE root_id = ?", (root.id,)).fetchone()[0])
+        return int(self._row("SELECT count(*) FROM file WHERE root_id = ?", (root.id,))[0])
 
     def candidates(self, root: Root, path: str) -> list[Digest]:
         """Every content that we may have put at a path in doubt."""
-        rows = self._connection.execute(
+        rows = self._rows(
             "SELECT sha256, git_sha1 FROM candidate WHERE (root_id, dir, name) = (?, ?, ?)", (root.id, *_split(path))
         )
         return [Digest(sha256, git_sha1) for sha256, git_sha1 in rows]
@@ -325,7 +277,7 @@ class Ledger:
 
     def open_batches(self, root: Root) -> list[str]:
         """The batches of the destination that were intended and never answered, oldest first."""
-        rows = self._connection.execute(
+        rows = self._rows(
             "SELECT id FROM batch WHERE destination_id = ? AND commit_id IS NULL ORDER BY at_s", (root.destination_id,)
         )
         return [str(batch_id) for (batch_id,) in rows]
@@ -337,7 +289,7 @@ class Ledger:
 
     def commits_since(self, endpoint: str, since_s: float) -> list[float]:
         """The wall-clock times of the commits made on an endpoint, oldest first, for its hourly budget."""
-        rows = self._connection.execute(
+        rows = self._rows(
             "SELECT at_s FROM batch JOIN destination ON destination.id = destination_id"
             " WHERE endpoint = ? AND at_s >= ? AND commit_id IS NOT NULL ORDER BY at_s",
             (endpoint, since_s),
@@ -362,17 +314,20 @@ class Ledger:
             )
 
     def reason_set_aside(self, root: Root, path: str, fingerprint: Fingerprint) -> str | None:
-        """Why the file with this fingerprint is in quarantine; None when it is not: a changed one never is."""
-        row = self._connection.execute(
+        """Why the file with this fingerprint is in quarantine; None when it is not.
+
+        One that changed is not, nor is any after a day: what the Hub refuses today it may take tomorrow.
+        """
+        row = self._row(
             "SELECT reason, inode, size_bytes, mtime_ns, ctime_ns FROM quarantine"
-            " WHERE (root_id, dir, name) = (?, ?, ?)",
-            (root.id, *_split(path)),
-        ).fetchone()
+            " WHERE (root_id, dir, name) = (?, ?, ?) AND at_s > ?",
+            (root.id, *_split(path), self._wall_clock() - QUARANTINE_S),
+        )
         return str(row[0]) if row is not None and _fingerprint(*row[1:]) == fingerprint else None
 
     def quarantined(self, root: Root) -> Iterator[SetAside]:
         """Everything in quarantine below a root."""
-        rows = self._connection.execute(
+        rows = self._rows(
             "SELECT dir, name, inode, size_bytes, mtime_ns, ctime_ns, reason, at_s FROM quarantine WHERE root_id = ?",
             (root.id,),
         )
@@ -390,10 +345,10 @@ class Ledger:
 
     def give_back_space(self) -> None:
         """Shrink the file by a bounded step when much of it is unused, as it is after a large tree went."""
-        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
-        (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+        (free,), (pages,) = self._row("PRAGMA freelist_count"), self._row("PRAGMA page_count")
         if free * FREE_SHARE > pages:
-            self._connection.executescript(f"PRAGMA incremental_vacuum({FREED_PAGES})")  # execute frees one page
+            with self._door():
+                self._connection.executescript(f"PRAGMA incremental_vacuum({FREED_PAGES})")  # execute frees one page
 
     def doubt_unlike(self, root: Root, remote: Iterable[tuple[str, RemoteFile]]) -> int:
         """Compare all that is known below a root with all that its repo holds there, by relative path.
@@ -401,42 +356,61 @@ class Ledger:
         What the Hub does not hold as recorded is put in doubt. Returns how many paths that were. The remote files are
         consumed in one pass and kept on disk, not in memory; they may come slowly, and nobody else waits meanwhile.
         """
-        self._connection.execute("CREATE TEMP TABLE remote (dir BLOB, name BLOB, sha256 BLOB, git_sha1 BLOB)")
-        with closing(self._connection.cursor()) as cursor:
-            try:
-                self._connection.executemany(
-                    "INSERT INTO temp.remote VALUES (?, ?, ?, ?)",
-                    ((*_split(path), file.sha256, file.git_sha1) for path, file in remote),
-                )
-                self._connection.execute("CREATE INDEX temp.remote_path ON remote (dir, name)")
-                with self._transaction():
-                    cursor.execute(_DOUBT_UNLIKE, (root.id,))
-            finally:
-                self._connection.execute("DROP TABLE temp.remote")
-            return cursor.rowcount
+        with self._remote_table() as found:
+            for path, file in remote:
+                found.append((*_split(path), file.sha256, file.git_sha1))
+                if len(found) >= REMOTE_FILES_AT_A_TIME:
+                    self._add_remote(found)
+            self._add_remote(found)
+            with self._transaction() as db, closing(db.cursor()) as cursor:
+                cursor.execute("CREATE INDEX temp.remote_path ON remote (dir, name)")
+                cursor.execute(_DOUBT_UNLIKE, (root.id,))
+                return cursor.rowcount
+
+    @contextmanager
+    def _remote_table(self) -> Iterator[list[tuple[object, ...]]]:
+        self._rows("CREATE TEMP TABLE remote (dir BLOB, name BLOB, sha256 BLOB, git_sha1 BLOB)")
+        try:
+            yield []
+        finally:
+            self._rows("DROP TABLE IF EXISTS temp.remote")
+
+    def _add_remote(self, found: list[tuple[object, ...]]) -> None:
+        with self._door():
+            self._connection.executemany("INSERT INTO temp.remote VALUES (?, ?, ?, ?)", found)
+        found.clear()
+
+    @contextmanager
+    def _door(self) -> Iterator[None]:
+        try:
+            with door(self._file.path):
+                yield
+        except CorruptLedgerError:
+            self._is_corrupt = True
+            raise
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._connection
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
+        if self._file.inode() != self._inode:
+            raise LedgerError(f"{self._file.path}: it was removed, or another file stands in its place")
+        with self._door():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:  # a full disk ends it by itself
+                    self._connection.execute("ROLLBACK")
+                raise
 
-    def _migrate(self) -> None:
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA_VERSION:
-            raise ConfigError(
-                f"{self._file}: written by a newer hf-watch (schema {version}, this one knows {SCHEMA_VERSION});"
-                " upgrade hf-watch, or use another --state-dir"
-            )
-        if version == SCHEMA_VERSION:
-            return
-        steps = (SCHEMA,) if version == 0 else MIGRATIONS[version - 1 :]
-        script = "".join(steps)
-        self._connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    def _rows(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
+        with self._door():
+            return self._connection.execute(sql, values).fetchall()
+
+    def _row(self, sql: str, values: Sequence[object] = ()) -> Any:
+        """The first row, or None."""
+        with self._door():
+            return self._connection.execute(sql, values).fetchone()
 
 
 _KNOWN = "name, repo_path, inode, size_bytes, mtime_ns, ctime_ns, sha256, git_sha1, generation"

@@ -160,6 +160,11 @@ class Batch:
     operations: tuple[Operation, ...]
     message: str
 
+    @property
+    def held_bytes(self) -> int:
+        """The content that travels inside the commit."""
+        return sum(each.held_bytes for each in self.operations if isinstance(each, Staged))
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 FIRST_BACKOFF_S = 1.0
 LONGEST_BACKOFF_S = 60.0  # an outage costs one light attempt a minute, and ends within a minute of the Hub's return
+FAST_COMMIT_S = 15.0  # a quarter of what the Hub allows: twice the files still end well
+SLOW_COMMIT_S = 30.0  # half of what the Hub allows
+SMALLEST_COMMIT = 50  # what the Hub's documentation recommends for slow ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +35,20 @@ class Bucket:
         current = self.now(now)
         return Bucket(self.per_hour, self.burst, current.tokens - 1.0, current.at)
 
-    def wait_s(self, now: float) -> float:
-        """How long until one commit may go."""
-        if not self.per_hour:
+    def wait_s(self, now: float, count: int = 1) -> float:
+        """How long until `count` commits may go."""
+        if not self.is_limited:
             return 0.0
-        return max(0.0, 1.0 - self.now(now).tokens) * 3600.0 / self.per_hour
+        return max(0.0, count - self.now(now).tokens) * 3600.0 / self.per_hour
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a limit at all."""
+        return self.per_hour > 0
+
+    def is_low(self, now: float) -> bool:
+        """Whether less than half of the burst is left."""
+        return self.is_limited and self.now(now).tokens < self.burst / 2
 
     def gather_s(self, now: float) -> float:
         """How long files should be gathered before a commit that is not full.
@@ -44,7 +56,7 @@ class Bucket:
         Nothing with a full bucket, the time of one token with an empty one; the cube keeps it below a second until
         two thirds of the burst are left.
         """
-        if not self.per_hour:
+        if not self.is_limited:
             return 0.0
         empty = 1.0 - max(self.now(now).tokens, 0.0) / self.burst
         return empty**3 * 3600.0 / self.per_hour
@@ -56,13 +68,44 @@ def full_bucket(per_hour: float, burst: float, now: float) -> Bucket:
 
 
 def backoff_s(attempt: int, unit_random: float, retry_after_s: float | None = None) -> float:
-    """How long to wait before attempt number `attempt` (1 is the first retry), `unit_random` from [0, 1).
+    """How long after attempt number `attempt` began the next one may begin (1 is the first), `unit_random` from [0, 1).
 
-    Doubles from 1 s to 60 s with half of it jitter; what the Hub asks for is waited in full, plus a little jitter.
+    Doubles up to 60 s, half of it jitter on the way there and none at the end, where one a minute is the promise; what
+    the Hub asks for is waited in full, plus a little jitter.
     """
     ceiling = min(FIRST_BACKOFF_S * 2.0 ** min(attempt - 1, 10), LONGEST_BACKOFF_S)
-    own = ceiling * (0.5 + 0.5 * unit_random)
+    own = ceiling if ceiling == LONGEST_BACKOFF_S else ceiling * (0.5 + 0.5 * unit_random)
     return own if retry_after_s is None else max(own, retry_after_s + min(1.0, ceiling) * unit_random)
+
+
+@dataclass(frozen=True, slots=True)
+class CommitSize:
+    """How many files the next commit may take: `usual`, or under a backlog step by step up to `most`.
+
+    The Hub cuts a commit off at 60 s, so it doubles only after one that took a quarter of that, and halves after one
+    that took half of it or did not get through.
+    """
+
+    usual: int
+    most: int
+    files: int
+
+    def after(self, files: int, duration_s: float, *, short: bool) -> CommitSize:
+        """The size after a commit of `files`; `short`: the budget of commits is running low."""
+        if duration_s > SLOW_COMMIT_S:
+            return self.smaller()
+        if not short:
+            return self._with(self.usual) if self.files > self.usual else self._with(self.files * 2, self.usual)
+        if files >= self.files and duration_s <= FAST_COMMIT_S:
+            return self._with(self.files * 2)
+        return self
+
+    def smaller(self) -> CommitSize:
+        """The size after a commit that was slow or did not get through."""
+        return self._with(max(self.files // 2, min(SMALLEST_COMMIT, self.usual)))
+
+    def _with(self, files: int, most: int | None = None) -> CommitSize:
+        return CommitSize(self.usual, self.most, min(files, self.most if most is None else most))
 
 
 @dataclass(frozen=True, slots=True)

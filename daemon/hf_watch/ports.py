@@ -37,7 +37,7 @@ class Watch(Protocol):
 
 
 class Hub(Protocol):
-    """One destination on the Hub. Every method may raise any errors.HubError; none of them retries.
+    """One destination on the Hub. Every method may raise any errors.HubError; none retries, each has an end.
 
     RetryableError, RejectedError, TooLargeError, UnauthorizedError, MissingRepoError, MissingEntryError and MovedError
     are definite: nothing was changed. Only `commit` and `create` raise AmbiguousError.
@@ -59,6 +59,7 @@ class Hub(Protocol):
         """Ask how each file is to travel, and send the content of those that travel outside the commit.
 
         Afterwards the uploads' own content need not be held any more. The answers come in the order of the uploads.
+        Raises errors.SourceError, too, when a file that is handed over by its path could not be read.
         """
 
     def commit(self, batch: Batch, parent: str | None = None) -> Receipt:
@@ -73,6 +74,9 @@ class Hub(Protocol):
 
     def paths_info(self, repo_paths: Sequence[str]) -> list[RemoteFile]:
         """What the branch holds at these paths; what it does not hold is missing from the answer."""
+
+    def deadline_s(self, size_bytes: int) -> float:
+        """The longest that one call lasts in which so many bytes are sent."""
 
     def tree(self, prefix: str) -> Iterator[RemoteFile]:
         """Every file below a directory of the branch, page by page; nothing when there is no such directory."""

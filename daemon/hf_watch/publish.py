@@ -40,6 +40,7 @@ log = structlog.get_logger()
 
 STILL_LANDS_S = 120.0  # a commit whose answer was lost may arrive this much later: twice the Hub's own time-out
 NOT_HELD_REASON = "the Hub wants it inside the commit, and it is larger than memory.inline_bytes"
+ALONE = frozenset({"README.md", ".gitignore", ".gitattributes"})  # the Hub reads these; one it dislikes stops nobody
 BULK_PATHS = 50  # above it, asking what the repo holds costs less than preparing the uploads one by one
 
 
@@ -96,16 +97,15 @@ class Publisher:
         """What is in hand, a parcel a commit."""
         return tuple(self._in_hand)
 
-    @property
-    def held_bytes(self) -> int:
-        """The content that travels inside the next commit."""
+    def next_batch(self) -> tuple[int, int]:
+        """What the next commit takes: operations, and the content that travels inside it in bytes."""
         ready = self._in_hand[-1].ready if self._in_hand else ()
-        return sum(each.operation.held_bytes for each in ready if isinstance(each.operation, Staged))
+        return len(ready), sum(each.operation.held_bytes for each in ready if isinstance(each.operation, Staged))
 
     def held_in_repo(self, found: Sequence[Found]) -> list[Found]:
-        """Write down which files the repo holds already, in bulk; return the others."""
+        """Write down which files the repo holds already, where asking is cheaper than sending; return the others."""
         unknown = [each for each in found if each.known is None or each.known.digest is None]
-        if len(unknown) <= BULK_PATHS:
+        if len(unknown) <= BULK_PATHS and not any(each.is_large for each in unknown):
             return list(found)
         remote = {file.repo_path: file for file in self._hub.paths_info([each.repo_path for each in unknown])}
         left = []
@@ -125,6 +125,8 @@ class Publisher:
             staged = self._hub.stage([each.upload for each in found])
         except (RejectedError, TooLargeError) as error:
             return self._stage_without(found, error)
+        except SourceError as error:
+            return self._stage_readable(found, error)
         ready: list[Ready] = []
         for each, operation in zip(found, staged, strict=True):
             ready.extend(self._sorted_out(each, operation))
@@ -138,6 +140,16 @@ class Publisher:
             return self.stage(found[:middle]) + self.stage(found[middle:])
         self._set_aside(bad, str(error))
         return self.stage([each for each in found if each is not bad])
+
+    def _stage_readable(self, found: Sequence[Found], error: SourceError) -> list[Ready]:
+        """One of the files that are handed over by their path could not be read, the client does not say which."""
+        in_memory = [each for each in found if each.fd is None]
+        if len(in_memory) == len(found):
+            raise RetryableError(str(error)) from error  # not a file of ours: what the client keeps beside it
+        for each in found:
+            if each.fd is not None:
+                self._snapshots.give_up_reading(each.target, each.waiting, str(error))
+        return self.stage(in_memory)
 
     def _sorted_out(self, found: Found, staged: Staged) -> Iterable[Ready]:
         if found.fd is not None and scan.fingerprint(found.fd) != found.snapshot.fingerprint:
@@ -242,10 +254,11 @@ class Publisher:
             self._unclear.setdefault(batch_id, until)
 
     def put(self, ready: Sequence[Ready]) -> None:
-        """Take the operations of the next commit in hand, uploads before deletes."""
+        """Take the operations of the next commit in hand, uploads before deletes; those of `ALONE` go after it."""
         ordered = sorted(ready, key=lambda each: isinstance(each.operation, Delete))
-        if ordered:
-            self._in_hand.append(self._parcel(ordered))
+        alone = [each for each in ordered if each.operation.repo_path in ALONE]
+        others = [each for each in ordered if each.operation.repo_path not in ALONE]
+        self._in_hand.extend(self._parcel(part) for part in (alone, others) if part)
 
     def commit(self) -> Receipt | None:
         """Commit what is in hand, one batch, and record what the Hub answered; None when no commit was made of it.
@@ -318,6 +331,11 @@ class Publisher:
             parcel = self._in_hand.pop()
             self._ledger.dropped_batch(parcel.id)
             self._give_back(parcel)
+
+    def let_go(self) -> None:
+        """Forget everything, for the ledger cannot be written: what it says decides what is done about each path."""
+        self._in_hand.clear()
+        self._unclear, self._parent = {}, None
 
     def _give_back(self, parcel: Parcel) -> None:
         now = self._clock()

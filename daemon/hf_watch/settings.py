@@ -134,6 +134,9 @@ class CommitSettings(_Table):
     """How large commits are, and how many go in an hour: `[commit]`."""
 
     max_files: int = Field(default=1_000, ge=1, le=25_000, description="files in one commit")
+    max_files_backlog: int = Field(
+        default=5_000, ge=1, le=25_000, description="files in one commit, step by step, while commits run short"
+    )
     max_bytes: ByteSize = Field(
         default=ByteSize(64 * MIB), ge=1, le=1_000_000_000, description="bytes inside one commit"
     )

@@ -56,6 +56,11 @@ class Found:
         return is_racy(self.snapshot.fingerprint.ctime_ns, self.snapshot.taken_ns)
 
     @property
+    def is_large(self) -> bool:
+        """Whether sending it costs more than asking whether that is needed."""
+        return self.snapshot.fingerprint.size_bytes > scan.LARGEST_BLOB_BYTES
+
+    @property
     def recorded(self) -> Recorded:
         """The row that says that the Hub holds it."""
         fingerprint = None if self.is_racy else self.snapshot.fingerprint
@@ -116,8 +121,13 @@ class Snapshots:
         except NotSettledError:
             target.settler.look_again(waiting, self._clock(), None)
         except SourceError as error:
-            self._say_unreadable(target, waiting, str(error))
+            self.give_up_reading(target, waiting, str(error))
         return None
+
+    def let_go(self) -> None:
+        """Forget what waits to be written down: the ledger cannot be written, and it is found out again."""
+        self._touched.clear()
+        self._forgotten.clear()
 
     def flush(self) -> None:
         """Write down what needed no commit."""
@@ -229,7 +239,8 @@ class Snapshots:
     def _give_up(self, target: Target, waiting: Waiting, reason: str) -> None:
         self.gave_up[os.path.join(target.path, waiting.path)] = reason  # noqa: PTH118  the name need not be UTF-8
 
-    def _say_unreadable(self, target: Target, waiting: Waiting, reason: str) -> None:
+    def give_up_reading(self, target: Target, waiting: Waiting, reason: str) -> None:
+        """Say that a file cannot be read, and try it again later."""
         if not waiting.named:
             log.warning("path.unreadable", target=target.spec.name, path=printable(waiting.path), reason=reason)
         if self._single_pass:

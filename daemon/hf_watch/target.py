@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hf_watch.filters import Filter
     from hf_watch.inbox import Hints
     from hf_watch.ledger import Ledger, Root
-    from hf_watch.model import Fingerprint, Known
+    from hf_watch.model import Destination, Fingerprint, Known
     from hf_watch.ports import Watch
     from hf_watch.settle import Waiting
 
@@ -56,16 +56,18 @@ class Target:
     """The live state of one target. `watch` is None for a single pass, which only scans."""
 
     def __init__(
-        self, spec: TargetSpec, ledger: Ledger, root: Root, watch: Watch | None, clock: Callable[[], float]
-    ) -> None:
+        self, spec: TargetSpec, destination: Destination, ledger: Ledger, watch: Watch | None,
+        clock: Callable[[], float],
+    ) -> None:  # fmt: skip
         self.spec = spec
-        self.root = root
+        self.root: Root  # known from `take_up` on
         self.settler = Settler(spec.quiet_s, spec.max_wait_s)
         self.path = spec.source  # resolved when the root is taken up
         self.generation = 0
         self.is_paused = False  # it collects, and nothing of it is published
         self.taken_up = 0  # how often; what waited before was forgotten each time
         self.scanned_from = -math.inf  # when the last scan of the whole root began that came to its end
+        self._destination = destination
         self._ledger = ledger
         self._watch = watch
         self._clock = clock
@@ -115,6 +117,7 @@ class Target:
 
     def take_up(self, now: float) -> None:
         """Watch the root and scan all of it, if it is there; otherwise look for it again soon."""
+        self.root = self._ledger.root(self._destination, self.spec.source, self.spec.prefix)
         self._next_check = now + LOST_ROOT_CHECK_S
         path = os.path.realpath(self.spec.source)
         identity = scan.identity(path)

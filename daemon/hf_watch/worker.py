@@ -6,13 +6,22 @@ here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
 
-from hf_watch.errors import AmbiguousError, HubError, MissingRepoError, RetryableError, UnauthorizedError
-from hf_watch.pace import backoff_s
+from hf_watch.errors import (
+    AmbiguousError,
+    HubError,
+    LedgerError,
+    MissingRepoError,
+    RetryableError,
+    UnauthorizedError,
+    UnreachableError,
+)
+from hf_watch.pace import CommitSize, backoff_s
 from hf_watch.settle import TOGETHER_S
 
 if TYPE_CHECKING:
@@ -21,12 +30,15 @@ if TYPE_CHECKING:
     from hf_watch.budget import Budget
     from hf_watch.gather import Gatherer
     from hf_watch.inbox import Hints, Inbox
+    from hf_watch.ledger import Ledger
     from hf_watch.opening import Opener
+    from hf_watch.outage import Outage
+    from hf_watch.plan import Limits
     from hf_watch.ports import Hub
     from hf_watch.publish import Publisher
     from hf_watch.pulse import Pulse
     from hf_watch.reporting import Reporter
-    from hf_watch.snapshots import Found, Lost
+    from hf_watch.snapshots import Found, Lost, Snapshots
     from hf_watch.status import WorkerStatus
     from hf_watch.steering import Steering
     from hf_watch.target import Target
@@ -36,7 +48,7 @@ log = structlog.get_logger()
 SHORTEST_WAIT_S = 0.001  # what rounding leaves of a wait is too little to move a clock
 SCAN_SLICE_S = 0.1  # how long a scan goes on before the inbox is looked at again
 CLOSED_RETRY_S = 60.0  # a token or repo that was refused is tried again this often
-CLOSED_NAMED_S = 3600.0  # and named again this often
+NAMED_AGAIN_S = 3600.0  # what a person must see to is named again this often
 TAKE_UP_S = 900.0  # a million directories on a cold disk can be watched in it
 BUDGET_SPENT = "the budget of commits or bytes is spent"
 GIVE_UP_ATTEMPTS = 6  # a single pass fails after this many in a row, about a minute of a Hub that does not answer
@@ -47,7 +59,8 @@ class WorkerSpec:
     """What the loop is told."""
 
     name: str  # the destination, for the log
-    most_files: int  # what makes a commit full
+    limits: Limits  # what makes a commit full
+    most_files: int  # how many files it may take at the most, under a backlog
     single_pass: bool  # return when nothing is left; what cannot be published now is a failure
 
 
@@ -61,6 +74,8 @@ class Worker:
         targets: Sequence[Target],
         inbox: Inbox,
         hub: Hub,
+        ledger: Ledger,
+        snapshots: Snapshots,
         opener: Opener,
         gatherer: Gatherer,
         publisher: Publisher,
@@ -68,6 +83,7 @@ class Worker:
         reporter: Reporter,
         budget: Budget,
         pulse: Pulse,
+        outage: Outage,
         clock: Callable[[], float],
         unit_random: Callable[[], float],
     ) -> None:
@@ -76,6 +92,8 @@ class Worker:
         self._targets = targets
         self._inbox = inbox
         self._hub = hub
+        self._ledger = ledger
+        self._snapshots = snapshots
         self._opener = opener
         self._gatherer = gatherer
         self._publisher = publisher
@@ -83,18 +101,23 @@ class Worker:
         self._reporter = reporter
         self._budget = budget
         self._pulse = pulse
+        self._outage = outage
         self._clock = clock
         self._unit_random = unit_random
         self._is_open = False
         self._attempt = 0
         self._not_before = 0.0
+        self._size = CommitSize(spec.limits.max_files, spec.most_files, spec.limits.max_files)
         self._named_closed: float | None = None
+        self._ledger_attempt = 0
+        self._named_ledger: float | None = None
         self._is_deferred = False
         self._stop_by: float | None = None
         self._is_draining = False
         self._is_hurried = False  # what is due goes without being gathered for longer
         self._reason: str | None = None  # why nothing goes at the moment
         self.status = self._report()  # for other threads to read; replaced, never changed
+        outage.on_end(inbox.wake)
 
     def stop(self, by: float) -> None:
         """Ask it, from another thread, to publish what settles until `by` on its clock, and to return."""
@@ -112,16 +135,29 @@ class Worker:
         """
         self._pulse.beat("beginning to watch", TAKE_UP_S)
         try:
-            for target in self._targets:
-                target.take_up(self._clock())
+            self._whatever_the_ledger(self._take_up)
             on_watching()
             while not self._is_through():
-                self._turn()
+                self._whatever_the_ledger(self._turn)
         finally:
+            self._leave()
+
+    def _take_up(self) -> None:
+        for target in self._targets:
+            target.take_up(self._clock())
+
+    def _leave(self) -> None:
+        with contextlib.suppress(LedgerError):  # what is in doubt there stays so
             self._steering.close(self._inbox.requests())
             self._publisher.give_back()
-            for target in self._targets:
-                target.stop()
+        for target in self._targets:
+            target.stop()
+
+    def _whatever_the_ledger(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except LedgerError as error:
+            self._begin_anew(error)
 
     def _turn(self) -> None:
         hints = self._await_hints(self._idle_s())
@@ -199,10 +235,10 @@ class Worker:
 
     def _next_publish(self) -> float | None:
         """When to go on towards the Hub, or None when there is nothing to do there."""
-        if not self._is_open:
-            return self._not_before
-        due = self._next_due()
-        return None if due is None else max(due, self._not_before)
+        due = self._next_due() if self._is_open else 0.0
+        if due is None:
+            return None
+        return max(due, self._not_before, self._clock() + self._outage.wait_s() if self._outage.is_known else 0.0)
 
     def _next_due(self) -> float | None:
         """When the next commit would go if the Hub and the budget let it."""
@@ -218,24 +254,23 @@ class Worker:
 
     def _is_full(self) -> bool:
         """Whether what is due makes a commit that need not wait for more."""
-        now = self._clock()
-        return sum(target.count_due(now, self._spec.most_files) for target in self._targets) >= (self._spec.most_files)
+        now, files = self._clock(), self._size.files
+        return sum(target.count_due(now, files) for target in self._targets) >= files
 
     def _publish(self) -> None:
         """Go one step: open the destination, or make one commit. What the Hub says decides when the next one goes."""
+        if (wait_s := self._own_wait_s()) > 0:
+            self._defer(wait_s)
+            return
+        if not self._outage.take_turn():
+            return  # another worker asks, and wakes this one
+        began = self._clock()
         try:
-            if not self._is_open:
-                self._opener.open()
-                self._is_open, self._named_closed = True, None
-            elif (wait_s := max(self._budget.wait_s(), self._budget.send_wait_s())) > 0:
-                self._defer(wait_s)
-                return
-            else:
-                self._commit()
+            self._step()
         except (UnauthorizedError, MissingRepoError) as error:
             self._close(error)
         except HubError as error:
-            self._back_off(error)
+            self._back_off(error, began)
         else:
             self._attempt = 0
             self._is_deferred = False
@@ -246,22 +281,59 @@ class Worker:
         now = self._clock()
         return any((due := target.next_due()) is not None and due <= now for target in self._targets)
 
+    def _own_wait_s(self) -> float:
+        """How long until the pace that we set ourselves lets this destination go on."""
+        if not self._is_open:
+            return self._budget.request_wait_s()
+        return max(self._budget.commit_wait_s(self._spec.name), self._budget.send_wait_s())
+
+    def _step(self) -> None:
+        if self._outage.is_known:
+            self._probe()
+        if self._is_open:
+            self._commit()
+        else:
+            self._open()
+
+    def _probe(self) -> None:
+        """Ask for as little as can be whether the Hub is back, before anything is read and sent."""
+        try:
+            self._hub.head()
+        except UnreachableError:
+            raise
+        except HubError as error:
+            log.debug("outage.ended", destination=self._spec.name, reason=str(error))  # it answers, whatever it says
+        self._outage.ended()
+
+    def _open(self) -> None:
+        if self._named_closed is not None:
+            self._hub.refresh_token()
+        self._opener.open()
+        self._is_open, self._named_closed = True, None
+
     def _commit(self) -> None:
         if not self._publisher.in_hand:
             self._publisher.prepare()
-            self._publisher.put(self._gatherer.gather(self._say_gathered))
+            limits = replace(self._spec.limits, max_files=self._size.files)
+            self._publisher.put(self._gatherer.gather(limits, self._say_gathered))
             self.status = self._report()
         if not self._publisher.in_hand:
             return
-        held_bytes = self._publisher.held_bytes
+        files, held_bytes = self._publisher.next_batch()
+        began = self._clock()
         try:
             receipt = self._publisher.commit()
         except AmbiguousError:
-            self._budget.spend()  # the Hub may have counted it
+            self._budget.spend(self._spec.name)  # the Hub may have counted it
+            self._size = self._size.smaller()
             raise
-        if receipt is not None:
-            self._budget.spend()
-            self._budget.sent(held_bytes)
+        if receipt is None:
+            self._size = self._size.smaller()
+            return
+        self._budget.spend(self._spec.name)
+        self._budget.sent(held_bytes)
+        self._size = self._size.after(files, self._clock() - began, short=self._budget.is_low)
+        self._say_ledger_works()
 
     def _defer(self, wait_s: float) -> None:
         """Wait for the pace that we set ourselves."""
@@ -270,22 +342,28 @@ class Worker:
         if not self._is_deferred:
             self._is_deferred = True
             log.info(
-                "commit.deferred", destination=self._spec.name, reason=BUDGET_SPENT,
-                not_before_s=round(wait_s, 1), files=self.left(),
+                "commit.deferred", destination=self._spec.name, reason=BUDGET_SPENT, **self._waits(wait_s),
             )  # fmt: skip
 
-    def _back_off(self, error: HubError) -> None:
+    def _waits(self, wait_s: float) -> dict[str, object]:
+        files = self.left()
+        says = f"next commit in {wait_s:.0f} s, {files} file{'s' * (files != 1)} waiting"
+        return {"not_before_s": round(wait_s, 1), "files": files, "says": says}
+
+    def _back_off(self, error: HubError, began: float) -> None:
         """Try again later, and later each time."""
         self._attempt += 1
         asked_s = error.retry_after_s if isinstance(error, RetryableError) else None
-        wait_s = backoff_s(self._attempt, self._unit_random(), asked_s)
-        self._not_before = self._clock() + wait_s
+        self._not_before = began + backoff_s(self._attempt, self._unit_random(), asked_s)
+        wait_s = max(0.0, self._not_before - self._clock())
         self._reason = str(error)
+        if isinstance(error, UnreachableError):
+            self._outage.began(began)
         if asked_s is not None:
             self._budget.hold(wait_s)
         log.warning(
             "commit.deferred", destination=self._spec.name, reason=str(error), attempt=self._attempt,
-            not_before_s=round(wait_s, 1), files=self.left(),
+            **self._waits(wait_s),
         )  # fmt: skip
         if self._spec.single_pass and self._attempt >= GIVE_UP_ATTEMPTS:
             self.failure = str(error)
@@ -295,10 +373,9 @@ class Worker:
         self._publisher.give_back()
         self._is_open = False
         self._reason = str(error)
-        self._hub.refresh_token()
         now = self._clock()
         self._not_before = now + CLOSED_RETRY_S
-        if self._named_closed is None or now - self._named_closed >= CLOSED_NAMED_S:
+        if self._named_closed is None or now - self._named_closed >= NAMED_AGAIN_S:
             self._named_closed = now
             log.error(
                 "destination.refused", destination=self._spec.name, reason=str(error), not_before_s=CLOSED_RETRY_S,
@@ -306,3 +383,44 @@ class Worker:
             )  # fmt: skip
         if self._spec.single_pass:
             self.failure = str(error)
+
+    def _begin_anew(self, error: LedgerError) -> None:
+        """Nothing may be committed that was not intended on disk: wait until the ledger can be written, and start over.
+
+        All that is held in memory is let go of: the disk and what the ledger says then decide.
+        """
+        self._publisher.let_go()
+        self._snapshots.let_go()
+        for target in self._targets:
+            target.let_go()
+        self._is_open = False
+        self._ledger_attempt += 1
+        wait_s = backoff_s(self._ledger_attempt, self._unit_random())
+        self._reason = str(error)
+        self._name_ledger(error, wait_s)
+        if self._spec.single_pass and self._ledger_attempt >= GIVE_UP_ATTEMPTS:
+            self.failure = str(error)
+        self._pause(wait_s)
+        with contextlib.suppress(LedgerError):  # the next step raises it again
+            self._ledger.reopen()
+
+    def _name_ledger(self, error: LedgerError, wait_s: float) -> None:
+        now = self._clock()
+        if self._named_ledger is None or now - self._named_ledger >= NAMED_AGAIN_S:
+            self._named_ledger = now
+            log.error(
+                "ledger.failed", destination=self._spec.name, reason=str(error), attempt=self._ledger_attempt,
+                not_before_s=round(wait_s, 1),
+            )  # fmt: skip
+
+    def _say_ledger_works(self) -> None:
+        """A batch was intended and recorded."""
+        if self._ledger_attempt:
+            log.info("ledger.recovered", destination=self._spec.name, attempt=self._ledger_attempt)
+        self._ledger_attempt, self._named_ledger = 0, None
+
+    def _pause(self, wait_s: float) -> None:
+        until = self._clock() + wait_s
+        while (now := self._clock()) < until and self._stop_by is None:
+            self.status = self._report()
+            self._await_hints(until - now)  # what is hinted at meanwhile is found by the scan that comes

@@ -11,7 +11,8 @@ import pytest
 from huggingface_hub import constants
 
 from hf_watch.errors import HubError, MissingEntryError, MissingRepoError, MovedError, RejectedError
-from hf_watch.hub import HubClient, install_client
+from hf_watch.hub import HubClient
+from hf_watch.hub_transport import install_client
 from hf_watch.local_hub import LocalHub
 from hf_watch.model import Batch, Delete, Destination, Fingerprint, Operation, Outcome, Snapshot, Upload
 from hf_watch.scan import digest_of

@@ -92,7 +92,7 @@ def test_a_backoff_stays_within_its_bounds(attempt: int, unit_random: float, ask
 
 
 def test_backoff_doubles_and_spreads() -> None:
-    assert [backoff_s(attempt, 0.0) for attempt in range(1, 9)] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    assert [backoff_s(attempt, 0.0) for attempt in range(1, 9)] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 60.0, 60.0]
     assert backoff_s(3, 0.5) == 3.0
     assert backoff_s(1, 0.5, 3_600.0) == 3_600.5
 
