@@ -1,7 +1,4 @@
-"""The Xet content store over HTTP: it takes xorbs and shards, and says how files are put together from them.
-
-It never answers that it knows a chunk, so deduplication happens within what one client remembers.
-"""
+"""The Xet content store over HTTP: it takes xorbs and shards, says what it has, and how files are put together."""
 
 from __future__ import annotations
 
@@ -88,18 +85,16 @@ class ContentStore:
     async def shard(self, request: Request) -> Response:
         self._check_token(request)
         try:
-            files = shards.parse_shard(await request.body())
+            files, xorbs = shards.parse_shard(await request.body())
         except shards.FormatError as error:
             raise bad_request(str(error)) from error
-        for file in files:
-            if file.sha256 is not None:
-                self._state.store.add_xet_file(file.sha256, file.hash, file.segments)
+        self._state.xet.add([file for file in files if file.sha256 is not None], xorbs)
         return JSONResponse({"result": 1})
 
     async def reconstruction(self, request: Request) -> Response:
         """How to put a file, or the range of it that is asked for, together."""
         self._check_token(request)
-        segments = self._state.store.xet_segments(_hash(request))
+        segments = self._state.xet.segments(_hash(request))
         if segments is None:
             raise Refusal(404, "no such file")
         asked = ONE_RANGE.fullmatch(request.headers.get("range", ""))
@@ -110,8 +105,12 @@ class ContentStore:
         return JSONResponse(reconstruct(segments, self._state.objects.chunks, at, first, last))
 
     async def chunk(self, request: Request) -> Response:
+        """Which xorb holds a chunk already; a client that knows need not send it again."""
         self._check_token(request)
-        return Response(status_code=404)
+        record = self._state.xet.xorb_with(_hash(request))
+        if record is None:
+            return Response(status_code=404)
+        return Response(shards.shard_of(record), media_type="application/octet-stream")
 
     async def telemetry(self, request: Request) -> Response:
         await request.body()

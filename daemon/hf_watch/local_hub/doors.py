@@ -11,6 +11,8 @@ from urllib.parse import unquote
 from starlette.responses import JSONResponse, Response
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from .faults import Fault, Faults
@@ -48,7 +50,7 @@ class Doors:
             await self._inner(scope, receive, send)
             return
         path = scope["path"]
-        answer = _Answer(send, self._headers(path))
+        answer = _Answer(send, lambda: self._headers(path))
         scope = {**scope, "path": _segments(scope)}
         try:
             await self._serve(scope, receive, answer, self._faults.take(scope["method"], path))
@@ -78,7 +80,8 @@ class Doors:
 
     async def _fail(self, scope: Scope, receive: Receive, answer: _Answer, fault: Fault) -> None:
         await asyncio.sleep(fault.delay_s)
-        while fault.hang and not self._faults.is_released:  # noqa: ASYNC110  it is released from another thread
+        releases = self._faults.releases
+        while fault.hang and self._faults.releases == releases:  # noqa: ASYNC110  it is released from another thread
             await asyncio.sleep(LOOK_S)
         scope = {**scope, SLOW_S: fault.slow_s}
         if fault.after_effect:
@@ -97,7 +100,7 @@ class Doors:
 class _Answer:
     """Sends on, with more headers; keeps the status."""
 
-    def __init__(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
+    def __init__(self, send: Send, headers: Callable[[], list[tuple[bytes, bytes]]]) -> None:
         self.status = 0
         self._send = send
         self._headers = headers
@@ -105,7 +108,7 @@ class _Answer:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": [*message["headers"], *self._headers]}
+            message = {**message, "headers": [*message["headers"], *self._headers()]}
         await self._send(message)
 
 

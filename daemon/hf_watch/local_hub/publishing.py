@@ -113,8 +113,8 @@ class Publishing:
     def _check_large(self, sha256: str, size_bytes: int) -> int:
         """The size of an `lfsFile` line's content, which must be here, by LFS or by Xet; -1: the line says none."""
         if not self._state.objects.has(sha256):
-            xet_hash = self._state.store.xet_hash(sha256)
-            segments = None if xet_hash is None else self._state.store.xet_segments(xet_hash)
+            xet_hash = self._state.xet.hash_of(sha256)
+            segments = None if xet_hash is None else self._state.xet.segments(xet_hash)
             if segments is None:
                 raise bad_request("LFS pointer pointed to a file that does not exist")
             self._state.objects.put_together(sha256, segments)

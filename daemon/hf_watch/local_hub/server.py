@@ -23,6 +23,7 @@ from .accounts import Accounts
 from .attributes import default_gitattributes
 from .content_store import ContentStore
 from .contents import Contents
+from .database import Database
 from .discussions import Discussions
 from .doors import SLASH, Asked, Doors
 from .faults import Faults
@@ -37,6 +38,7 @@ from .refusals import Refusal, answer_refusal
 from .repos import Repos
 from .state import KINDS, State
 from .store import Store
+from .xet_index import XetIndex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -168,13 +170,16 @@ class LocalHub:
 
     def _server(self, opened: ExitStack) -> uvicorn.Server:
         self._directory.mkdir(parents=True, exist_ok=True)
-        store = Store(self._directory / "hub.sqlite3")
-        opened.callback(store.close)
+        database = Database(self._directory / "hub.sqlite3")
+        opened.callback(database.close)
+        store = Store(database)
         objects = Objects(self._directory / "objects")
         objects.sweep()
         heads = Heads(self._directory / "repos", store, objects)
         heads.show()
-        self._state = State(store, objects, heads, self._access, self._commit_quota, self._page_size, self.url)
+        self._state = State(
+            store, XetIndex(database), objects, heads, self._access, self._commit_quota, self._page_size, self.url
+        )
         routes = [route for subject in SUBJECTS for route in subject(self._state).routes()]
         app = Starlette(routes=routes, exception_handlers={Refusal: answer_refusal})
         config = uvicorn.Config(

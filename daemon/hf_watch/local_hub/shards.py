@@ -1,4 +1,4 @@
-"""The formats of the content store: a xorb is a run of compressed chunks, a shard says which chunks make a file.
+"""The formats of the content store: a xorb is a run of compressed chunks, a shard says which chunks make which file.
 
 Source: xet-core's specification, and what hf_xet 1.8.0 sends. Nothing here touches the disk.
 """
@@ -7,22 +7,28 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import lz4.frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from mmap import mmap
 
 CHUNK_HEADER_BYTES = 8
 SHARD_HEADER_BYTES = 48
 ENTRY_BYTES = 48
+SHARD_TAG = b"HFRepoMetaData\0" + bytes.fromhex("556967456a7b815783a5bdd95ccdd14aa9")
+SHARD_VERSION, FOOTER_VERSION, FOOTER_BYTES = 2, 1, 200
 XORB_FOOTER = b"XETBLOB"
 LAST_HASH = b"\xff" * 32
 HAS_VERIFICATION = 1 << 31
 HAS_METADATA = 1 << 30
+FOR_EVER = (1 << 64) - 1
 GROUP = 4  # bytes are grouped by their position modulo 4 in scheme 2
+
+
+T = TypeVar("T")
 
 
 class FormatError(ValueError):
@@ -49,6 +55,15 @@ class FileInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class XorbInfo:
+    """One xorb of a shard: the hashes of its chunks in order, and the record as it came."""
+
+    hash: str
+    chunks: tuple[str, ...]
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """The bytes `start` … `end` (exclusive) of a xorb, and how many they are unpacked."""
 
@@ -62,38 +77,70 @@ def hash_text(raw: bytes) -> str:
     return "".join(f"{number:016x}" for number in struct.unpack("<4Q", raw))
 
 
-def parse_shard(shard: bytes) -> list[FileInfo]:
-    """The files that a shard describes; FormatError for anything else."""
+def parse_shard(shard: bytes) -> tuple[list[FileInfo], list[XorbInfo]]:
+    """The files and the xorbs that a shard describes; FormatError for anything else."""
     try:
-        return list(_files(shard))
-    except (struct.error, IndexError) as error:
+        files, at = _section(shard, SHARD_HEADER_BYTES, _file)
+        xorbs, _ = _section(shard, at, _xorb)
+    except struct.error as error:
         raise FormatError("this is no shard") from error
+    return files, xorbs
 
 
-def _files(shard: bytes) -> Iterator[FileInfo]:
-    at = SHARD_HEADER_BYTES
+def _section(shard: bytes, at: int, read: Callable[[bytes, int], tuple[T, int]]) -> tuple[list[T], int]:
+    """What one section holds, and where the next one begins."""
+    found = []
     while (raw := shard[at : at + 32]) != LAST_HASH:
         if len(raw) < 32:
             raise FormatError("the shard ends early")
-        flags, count = struct.unpack_from("<II", shard, at + 32)
-        at += ENTRY_BYTES
-        segments = tuple(_segment(shard, at + number * ENTRY_BYTES) for number in range(count))
-        at += count * ENTRY_BYTES * (2 if flags & HAS_VERIFICATION else 1)
-        sha256 = None
-        if flags & HAS_METADATA:
-            sha256 = _sha256_text(shard[at : at + 32])
-            at += ENTRY_BYTES
-        yield FileInfo(hash_text(raw), sha256, segments)
+        item, at = read(shard, at)
+        found.append(item)
+    return found, at + ENTRY_BYTES
+
+
+def _file(shard: bytes, at: int) -> tuple[FileInfo, int]:
+    name = hash_text(shard[at : at + 32])
+    flags, count = struct.unpack_from("<II", shard, at + 32)
+    at += ENTRY_BYTES
+    segments = tuple(_segment(shard, at + number * ENTRY_BYTES) for number in range(count))
+    at += count * ENTRY_BYTES * (2 if flags & HAS_VERIFICATION else 1)
+    if not flags & HAS_METADATA:
+        return FileInfo(name, None, segments), at
+    # A sha256 is kept like the other hashes, in four numbers; written out they are the usual hex.
+    return FileInfo(name, hash_text(shard[at : at + 32]), segments), at + ENTRY_BYTES
+
+
+def _xorb(shard: bytes, at: int) -> tuple[XorbInfo, int]:
+    _flags, count = struct.unpack_from("<II", shard, at + 32)
+    end = at + ENTRY_BYTES * (1 + count)
+    chunks = tuple(hash_text(shard[each : each + 32]) for each in range(at + ENTRY_BYTES, end, ENTRY_BYTES))
+    return XorbInfo(hash_text(shard[at : at + 32]), chunks, shard[at:end]), end
+
+
+def shard_of(record: bytes) -> bytes:
+    """A shard that holds the record of one xorb and no file, with the tables to look up its chunks by."""
+    xorb, _ = _xorb(record, 0)
+    end = LAST_HASH + bytes(ENTRY_BYTES - len(LAST_HASH))
+    stored_bytes, plain_bytes = struct.unpack_from("<II", record, 40)[::-1]
+    chunks = sorted((_first_number(chunk), index) for index, chunk in enumerate(xorb.chunks))
+    tables = struct.pack("<QI", _first_number(xorb.hash), 0)
+    tables += b"".join(struct.pack("<QII", number, 0, index) for number, index in chunks)
+    xorbs_at = SHARD_HEADER_BYTES + len(end)
+    tables_at = xorbs_at + len(record) + len(end)
+    footer = struct.pack(
+        "<9Q32x2Q48x4Q", FOOTER_VERSION, SHARD_HEADER_BYTES, xorbs_at, tables_at, 0, tables_at, 1, tables_at + 12,
+        len(chunks), 0, FOR_EVER, stored_bytes, 0, plain_bytes, tables_at + len(tables),
+    )  # fmt: skip
+    return SHARD_TAG + struct.pack("<2Q", SHARD_VERSION, FOOTER_BYTES) + end + record + end + tables + footer
+
+
+def _first_number(hash_text: str) -> int:
+    return int(hash_text[:16], 16)
 
 
 def _segment(shard: bytes, at: int) -> Segment:
     _flags, size_bytes, first, last = struct.unpack_from("<IIII", shard, at + 32)
     return Segment(hash_text(shard[at : at + 32]), first, last, size_bytes)
-
-
-def _sha256_text(raw: bytes) -> str:
-    """A sha256 is kept like the other hashes, in four numbers; written out they are the usual hex."""
-    return hash_text(raw)
 
 
 def chunks(xorb: bytes | mmap) -> list[Chunk]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .quotas import Quota
     from .records import File, Repo, Revision
     from .store import Store
+    from .xet_index import XetIndex
 
 KINDS = {"model": "models", "dataset": "datasets", "space": "spaces"}
 URL_PREFIX = {"models": "", "datasets": "datasets/", "spaces": "spaces/"}
@@ -32,6 +33,7 @@ class State:
     """One local Hub."""
 
     store: Store
+    xet: XetIndex
     objects: Objects
     heads: Heads
     access: Access
@@ -93,7 +95,7 @@ class State:
 
     def xet_hash(self, file: File) -> str | None:
         """The Xet hash of a file that came as Xet."""
-        return None if file.sha256 is None else self.store.xet_hash(file.sha256)
+        return None if file.sha256 is None else self.xet.hash_of(file.sha256)
 
 
 def opens_pull_request(request: Request) -> bool:

@@ -5,23 +5,18 @@ A commit costs what it changes: the head of each branch is a table of entries, i
 
 from __future__ import annotations
 
-import json
 import secrets
-import sqlite3
-import threading
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .git_ids import blob_id, pointer_id
-from .records import SCHEMA, Discussion, File, Repo, Revision
+from .records import Discussion, File, Repo, Revision
 from .refusals import branch_moved, entry_not_found, revision_not_found
-from .shards import Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
+    from .database import Database
     from .records import Edit
 
 PULL_REQUEST = "refs/pr/"  # with its number: the branch that holds a pull request's changes
@@ -33,36 +28,11 @@ WITH RECURSIVE past (seq) AS (
 
 
 class Store:
-    """One connection behind a lock; a method is a transaction, safe from any thread."""
+    """A method is a transaction, safe from any thread."""
 
-    def __init__(self, file: Path) -> None:
-        self._db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-        self._lock = threading.RLock()
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")  # survives a killed process; a lost machine loses the trial
-        self._db.executescript(SCHEMA)
-
-    def close(self) -> None:
-        self._db.close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of the block or nothing; a block within another one is part of it."""
-        with self._lock:
-            if self._db.in_transaction:
-                yield self._db
-                return
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-
-    def _all(self, sql: str, *values: object) -> list[tuple[object, ...]]:
-        with self._lock:
-            return self._db.execute(sql, values).fetchall()
+    def __init__(self, database: Database) -> None:
+        self._transaction = database.transaction
+        self._all = database.rows
 
     def repos(self) -> list[Repo]:
         return [_repo(row) for row in self._all(f"SELECT {_REPO} FROM repo ORDER BY id")]
@@ -196,9 +166,8 @@ class Store:
 
     def content(self, file: File) -> bytes:
         """A regular file's content."""
-        with self._lock:
-            (content,) = self._db.execute("SELECT content FROM blob WHERE oid = ?", (file.oid,)).fetchone()
-        return bytes(content)
+        ((content,),) = self._all("SELECT content FROM blob WHERE oid = ?", file.oid)
+        return bytes(content)  # type: ignore[call-overload,no-any-return]
 
     def commit(
         self, repo: Repo, branch: str, edit: Edit, *, title: str, description: str, author: str, parent: str | None
@@ -265,26 +234,27 @@ class Store:
 
     def _revision(self, repo_id: int, parent: int | None, title: str, description: str, author: str) -> int:
         values = (secrets.token_hex(20), repo_id, parent, title, description, author, time.time())
-        (seq,) = self._db.execute(
+        ((seq,),) = self._all(
             "INSERT INTO revision (id, repo_id, parent, title, description, author, at_s)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING seq", values
-        ).fetchone()  # fmt: skip
-        return int(seq)
+            " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING seq", *values
+        )  # fmt: skip
+        return int(str(seq))
 
     def _put(
         self, repo_id: int, branch_id: int, seq: int, regular: dict[str, bytes], large: dict[str, tuple[str, int]]
     ) -> None:
         blobs = [(blob_id(content), content) for content in regular.values()]
-        self._db.executemany("INSERT OR IGNORE INTO blob VALUES (?, ?)", blobs)
         rows: list[tuple[str, str, int, str | None]] = [
             (path, oid, len(content), None) for path, (oid, content) in zip(regular, blobs, strict=True)
         ]
         rows += [(path, pointer_id(sha256, size), size, sha256) for path, (sha256, size) in large.items()]
-        self._db.executemany("INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, ?)", [(branch_id, *row) for row in rows])
-        self._db.executemany(
-            "INSERT OR REPLACE INTO version VALUES (?, ?, ?, ?, ?, ?)",
-            [(repo_id, path, seq, *rest) for path, *rest in rows],
-        )
+        with self._transaction() as db:
+            db.executemany("INSERT OR IGNORE INTO blob VALUES (?, ?)", blobs)
+            db.executemany("INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, ?)", [(branch_id, *row) for row in rows])
+            db.executemany(
+                "INSERT OR REPLACE INTO version VALUES (?, ?, ?, ?, ?, ?)",
+                [(repo_id, path, seq, *rest) for path, *rest in rows],
+            )
 
     def _branch_id(self, repo_id: int, name: str) -> int:
         rows = self._all("SELECT id FROM branch WHERE (repo_id, name) = (?, ?)", repo_id, name)
@@ -336,21 +306,6 @@ class Store:
     def delete_tag(self, repo: Repo, name: str) -> None:
         with self._transaction() as db:
             db.execute("DELETE FROM tag WHERE (repo_id, name) = (?, ?)", (repo.id, name))
-
-    def add_xet_file(self, sha256: str, xet_hash: str, segments: Sequence[Segment]) -> None:
-        rows = json.dumps([[each.xorb, each.first, each.last, each.size_bytes] for each in segments])
-        with self._transaction() as db:
-            db.execute("INSERT OR REPLACE INTO xet_file VALUES (?, ?, ?)", (sha256, xet_hash, rows))
-
-    def xet_hash(self, sha256: str) -> str | None:
-        """The Xet hash of a file, if a shard has spoken of it."""
-        rows = self._all("SELECT hash FROM xet_file WHERE sha256 = ?", sha256)
-        return str(rows[0][0]) if rows else None
-
-    def xet_segments(self, xet_hash: str) -> list[Segment] | None:
-        """What the file with this Xet hash is put together from, if a shard has said it."""
-        rows = self._all("SELECT segments FROM xet_file WHERE hash = ?", xet_hash)
-        return [Segment(*row) for row in json.loads(str(rows[0][0]))] if rows else None
 
     def not_shown(self) -> list[tuple[Repo, str, list[File], list[str]]]:
         """For each branch whose plain files are behind: what to write and what to remove."""

@@ -1,0 +1,19 @@
+"""Somebody with the Hub's client as it comes, without what hf-watch puts into it."""
+
+from __future__ import annotations
+
+from huggingface_hub import HfApi, set_client_factory
+from huggingface_hub.utils._http import default_client_factory
+
+TOKEN = "hf_" + "v" * 32
+
+
+def visitor(endpoint: str, token: str | bool = TOKEN) -> HfApi:
+    """A client; `False` for the token: a stranger."""
+    set_client_factory(default_client_factory)  # a test before this one may have installed hf-watch's
+    return HfApi(endpoint=endpoint, token=token)
+
+
+def headers(token: str = TOKEN) -> dict[str, str]:
+    """What a bare HTTP request says to be that somebody."""
+    return {"Authorization": f"Bearer {token}"}
