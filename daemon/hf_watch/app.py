@@ -12,15 +12,16 @@ from hf_watch import checks, preview, state_lock
 from hf_watch.assembly import Assembled, DestinationSpec, Surroundings, assemble
 from hf_watch.budget import Budget
 from hf_watch.destinations import Place, place_of
-from hf_watch.errors import ConfigError
+from hf_watch.errors import ConfigError, SourceError
 from hf_watch.filters import Filter
 from hf_watch.hub import HubClient
 from hf_watch.hub_transport import install_client
 from hf_watch.inbox import Inbox
 from hf_watch.ledger import Ledger
-from hf_watch.mapping import repo_path
+from hf_watch.mapping import Unpublishable, repo_path
 from hf_watch.outage import Outage
 from hf_watch.pace import Throttle, full_bucket
+from hf_watch.paths import printable
 from hf_watch.plan import Limits, summary
 from hf_watch.push import Pusher
 from hf_watch.service import Service, block_signals
@@ -78,6 +79,7 @@ class App:
                     ledger,
                     ledger.known_root(destination, spec.source, spec.prefix),
                     self._hub(destination) if ask_hub else None,
+                    create_repo=any(settings.create_repo for settings, _ in targets),
                 ).preview()
                 for destination, targets in self._destinations().items()
                 for _, spec in targets
@@ -181,13 +183,19 @@ class PushTo:
     create_repo: bool
 
     def path(self, name: str | None) -> str:
-        """The path in the repo: `dest` itself or, when that is a directory, `name` below it; ConfigError if none."""
+        """The path in the repo: `dest` itself or, when that is a directory, `name` below it.
+
+        Raises ConfigError when there is no name, SourceError when the Hub cannot hold it.
+        """
         prefix = place_of(self.dest, self.endpoint.name).prefix
         if prefix and not self.dest.endswith("/"):
             return prefix
         if not name:
             raise ConfigError(f"dest: {self.dest!r} names no file; end it with the path that the content shall have")
-        return repo_path(prefix, name)
+        try:
+            return repo_path(prefix, name)
+        except Unpublishable as error:
+            raise SourceError(f"{printable(name)}: {error}; end dest with another name") from error
 
     def push(self, upload: Upload) -> Receipt:
         """Publish one file; raises the HubError that remained after several attempts."""

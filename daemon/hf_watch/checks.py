@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hf_watch import scan
-from hf_watch.errors import HubError, MissingRepoError
+from hf_watch.errors import HubError, MissingRepoError, UnauthorizedError
 from hf_watch.filters import Filter
 from hf_watch.paths import printable
 from hf_watch.watch.filesystems import mount_of, mounts_below, read_mounts
@@ -44,6 +44,16 @@ class Check:
     level: Level
     text: str
     remedy: str = ""
+
+
+def settings(targets: int) -> Check:
+    """How much is watched; a mistake in the settings never comes this far."""
+    return Check("settings", Level.OK, f"{targets} target{'' if targets == 1 else 's'}; `hf-watch config` shows them")
+
+
+def token(place: str) -> Check:
+    """Where the token is taken from; that there is one was seen to, what it may do is asked at each destination."""
+    return Check("token", Level.OK, f"from {place}")
 
 
 def source(spec: TargetSpec) -> Iterator[Check]:
@@ -140,6 +150,8 @@ def destination(place: Destination, hub: Hub, *, create_repo: bool) -> Check:
         if create_repo:
             return Check(name, Level.OK, "does not exist yet; it will be created")
         return Check(name, Level.FAIL, str(error), "create it, correct dest, or set create_repo = true")
-    except HubError as error:
+    except UnauthorizedError as error:
         return Check(name, Level.FAIL, str(error), "a fine-grained token with write access to this repo: HF_TOKEN")
+    except HubError as error:
+        return Check(name, Level.FAIL, str(error), "the network, a proxy, HF_ENDPOINT; `run` goes on trying")
     return Check(name, Level.OK, "the token may write")

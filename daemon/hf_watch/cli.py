@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args, get_origin
 
 import click
-from click.shell_completion import get_completion_class
+from click.shell_completion import CompletionItem, get_completion_class
 
-from hf_watch import __version__, console, intake, logs, places, setting_sources
-from hf_watch.errors import ConfigError, HfWatchError
+from hf_watch import __version__, checks, console, intake, logs, places, setting_sources
+from hf_watch.errors import ConfigError, HfWatchError, SourceError
+from hf_watch.paths import printable
 from hf_watch.settings import LogLevel, Settings, TargetSettings
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _code() -> int:
 
 def _complain(error: HfWatchError) -> None:
     for line in str(error).splitlines():
-        click.echo(f"hf-watch: {logs.redacted(line)}", err=True)
+        click.echo(f"hf-watch: {printable(logs.redacted(line))}", err=True)
 
 
 def _target_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -85,6 +86,11 @@ def _option(name: str, annotation: Any, text: str) -> Callable[[Callable[..., An
     return click.option(flag, name, help=text)
 
 
+def _offer(kind: Literal["file", "dir"]) -> Callable[..., list[CompletionItem]]:
+    """What the shell completes an argument with."""
+    return lambda _context, _parameter, incomplete: [CompletionItem(incomplete, type=kind)]
+
+
 def _common_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What every command that reads the settings takes."""
     for decorate in (
@@ -99,7 +105,7 @@ def _common_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="the configuration file (TOML)"),
         _target_options,
         click.argument("dest", required=False),
-        click.argument("source", required=False),
+        click.argument("source", required=False, shell_complete=_offer("dir")),
     ):  # fmt: skip
         command = decorate(command)
     return command
@@ -137,11 +143,16 @@ def _endpoint(hub_dir: Path | None) -> Iterator[Endpoint]:
 
         from hf_watch.app import Endpoint  # noqa: PLC0415  as above
 
+        if not constants.ENDPOINT.startswith(("http://", "https://")):
+            raise ConfigError(f"HF_ENDPOINT = {constants.ENDPOINT!r}: it should begin with https:// or http://")
         yield Endpoint(constants.ENDPOINT, constants.ENDPOINT)
         return
     from hf_watch.local_hub import LocalHub  # noqa: PLC0415  it brings a web server along
 
-    with LocalHub(hub_dir, open_namespaces=True) as hub:
+    hub = LocalHub(hub_dir, open_namespaces=True)
+    with ExitStack() as opened:
+        with _hub_can_be(hub_dir):
+            opened.enter_context(hub)
         os.environ["HF_ENDPOINT"] = hub.url
         os.environ["HF_TOKEN"] = LOCAL_TOKEN  # a real one has no business there
         from hf_watch.app import Endpoint  # noqa: PLC0415  as above
@@ -150,10 +161,22 @@ def _endpoint(hub_dir: Path | None) -> Iterator[Endpoint]:
         yield Endpoint(f"local:{hub_dir}", hub.url)
 
 
+@contextmanager
+def _hub_can_be(directory: Path) -> Iterator[None]:
+    """Whatever a local Hub cannot have, its directory or its port, is a line."""
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(f"{directory}: no local Hub can run there ({error.strerror})") from error
+
+
 def _look_for_token(*, required: bool) -> None:
     from huggingface_hub import get_token  # noqa: PLC0415  as above
 
-    token = get_token()
+    try:
+        token = get_token()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"no token: {' '.join(str(error).split())}") from error
     logs.redact(token)
     if required and not token:
         raise ConfigError("no token: set HF_TOKEN, or HF_TOKEN_PATH to a file with one, or log in with `hf auth login`")
@@ -209,7 +232,8 @@ def check(*, as_json: bool, **options: Any) -> None:
     with _app(options) as app:
         from huggingface_hub import constants  # noqa: PLC0415  as above
 
-        found = app.check(Path(constants.HF_HOME))
+        place = "HF_TOKEN" if os.environ.get("HF_TOKEN") else constants.HF_TOKEN_PATH
+        found = [checks.settings(len(app.settings.target)), checks.token(place), *app.check(Path(constants.HF_HOME))]
     if as_json:
         click.echo(json.dumps(console.checks_json(found), indent=2))
     else:
@@ -219,7 +243,7 @@ def check(*, as_json: bool, **options: Any) -> None:
 
 
 @cli.command()
-@click.argument("what", metavar="FILE|URL|-")
+@click.argument("what", metavar="FILE|URL|-", shell_complete=_offer("file"))
 @click.argument("dest")
 @click.option("--create-repo", is_flag=True, help="create the repo, private, when it is missing")
 @click.option("--max-bytes", type=click.IntRange(min=0), default=MOST_PUSHED_BYTES, show_default=True,
@@ -258,7 +282,8 @@ def hub(directory: Path | None, port: int) -> None:
     from hf_watch.local_hub import serve  # noqa: PLC0415  it brings a web server along
 
     place = (directory or places.local_hub_dir()).absolute()
-    serve(place, port=port, open_namespaces=True, on_ready=lambda url: _say_hub(url, place))
+    with _hub_can_be(place):
+        serve(place, port=port, open_namespaces=True, on_ready=lambda url: _say_hub(url, place))
 
 
 def _say_hub(url: str, place: Path) -> None:

@@ -68,9 +68,9 @@ def plan_text(previews: Sequence[Preview], total: Estimate) -> Iterator[str]:
 
 def _listed(verb: str, items: Sequence[Item]) -> Iterator[str]:
     for item in items[:SHOWN_ITEMS]:
-        arrow = f" -> {item.repo_path}" if verb == "upload" else ""
+        arrow = f" -> {printable(item.repo_path)}" if verb == "upload" else ""
         size = f", {size_text(item.size_bytes)}" if verb == "upload" else ""
-        yield f"  {verb}  {printable(item.path)}{arrow}  ({item.reason}{size})"
+        yield f"  {verb}  {printable(item.path)}{arrow}  ({printable(item.reason)}{size})"
     if len(items) > SHOWN_ITEMS:
         yield f"  {verb}  … and {len(items) - SHOWN_ITEMS} more (--json lists them)"
 
@@ -116,7 +116,7 @@ def checks_text(checks: Sequence[Check]) -> Iterator[str]:
     """The lines of `check`."""
     for check in checks:
         remedy = f"  → {check.remedy}" if check.remedy else ""
-        yield f"{check.level.value:4}  {check.name}: {check.text}{remedy}"
+        yield f"{check.level.value:4}  {printable(check.name)}: {printable(check.text)}{remedy}"
 
 
 def any_failed(checks: Sequence[Check]) -> bool:

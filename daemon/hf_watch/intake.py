@@ -6,6 +6,7 @@ What is small stays in memory; what is not goes to a private temporary file that
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tempfile
 import time
@@ -44,13 +45,23 @@ def taken(
     """A file by its name, an http(s) URL, or `-`. `path_for` gives the path in the repo for what has this name."""
     if what == "-":
         source = stream(blocks_of(standard_input), path_for(None), limits)
-    elif what.startswith(("http://", "https://")):
-        name = PurePosixPath(unquote(urlsplit(what).path)).name
-        source = url(what, path_for(name or None), limits)
+    elif re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", what):
+        source = url(what, path_for(_name_in(what)), limits)
     else:
         source = file(Path(what), path_for(Path(what).name), limits)
     with source as upload:
         yield upload
+
+
+def _name_in(address: str) -> str | None:
+    """The last part of an http(s) address's path; SourceError for what is no such address."""
+    try:
+        parts = urlsplit(address)
+    except ValueError as error:
+        raise SourceError(f"{address}: {error}") from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise SourceError(f"{address}: only http:// and https:// are fetched")
+    return PurePosixPath(unquote(parts.path)).name or None
 
 
 @contextmanager
@@ -121,5 +132,8 @@ def _fetched(client: httpx2.Client, address: str, limits: IntakeLimits) -> Itera
             if announced.isdigit() and int(announced) > limits.most_bytes:
                 raise SourceError(f"{address}: {announced} bytes, more than the {limits.most_bytes} allowed")
             yield from answer.iter_bytes(BLOCK_BYTES)
-    except httpx2.HTTPError as error:
+    except httpx2.HTTPStatusError as error:
+        answer = error.response
+        raise SourceError(f"{address}: {answer.status_code} {answer.reason_phrase}") from error
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise SourceError(f"{address}: {error}") from error

@@ -12,6 +12,7 @@ import platformdirs
 
 from hf_watch.destinations import place_of
 from hf_watch.errors import ConfigError
+from hf_watch.paths import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,4 +91,5 @@ def _fed_back(targets: tuple[TargetSettings, ...], written: Iterable[Path]) -> I
     for place in written:
         for index, target in enumerate(targets):
             if _real(place).is_relative_to(_real(target.source)):
-                yield f"{place}: it lies inside target[{index}].source, and what is written there would be published"
+                name = printable(str(place))
+                yield f"{name}: it lies inside target[{index}].source, and what is written there would be published"

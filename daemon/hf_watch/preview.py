@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hf_watch import plan, scan
-from hf_watch.errors import SourceError
+from hf_watch.errors import MissingRepoError, SourceError
 from hf_watch.mapping import Unpublishable, repo_path
 from hf_watch.model import Writers
 from hf_watch.paths import join
@@ -84,6 +84,7 @@ class Previewer:
     ledger: Ledger
     root: Root | None  # None: the ledger has never heard of it
     hub: Hub | None
+    create_repo: bool = False
 
     def preview(self) -> Preview:
         """Raises HubError when the Hub is asked and does not answer."""
@@ -155,13 +156,21 @@ class Previewer:
         kept: list[Item] = []
         for start in range(0, len(preview.uploads), ASKED_AT_A_TIME):
             items = preview.uploads[start : start + ASKED_AT_A_TIME]
-            held = {file.repo_path: file for file in self.hub.paths_info([item.repo_path for item in items])}
+            held = self._held(self.hub, [item.repo_path for item in items])
             for item in items:
                 remote = held.get(item.repo_path)
                 if remote is None or remote.size_bytes != item.size_bytes or not self._is_the_same(item, remote):
                     kept.append(item)
         preview.unchanged += len(preview.uploads) - len(kept)
         preview.uploads = kept
+
+    def _held(self, hub: Hub, repo_paths: list[str]) -> dict[str, RemoteFile]:
+        try:
+            return {file.repo_path: file for file in hub.paths_info(repo_paths)}
+        except MissingRepoError as error:
+            if self.create_repo:
+                return {}
+            raise MissingRepoError(f"{error}: create it, correct dest, or set create_repo = true") from error
 
     def _is_the_same(self, item: Item, remote: RemoteFile) -> bool:
         with scan.opened(self.spec.source, item.path) as fd:

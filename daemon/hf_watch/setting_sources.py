@@ -170,7 +170,7 @@ def _layers(options: Mapping[str, Any], env_file: Path) -> Iterator[_Layer]:
 
 def _file_layers(file: Path | None) -> Iterator[_Layer]:
     if file is not None:
-        yield _Layer(_toml(file), lambda _: str(file))
+        yield _Layer(_toml(file), lambda _: printable(str(file)))
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     if credentials:
         source = SecretsSettingsSource(_KEYS, secrets_dir=credentials, env_prefix=PREFIX)
@@ -203,16 +203,17 @@ def _config_file(config: Path | None, env_file: Path) -> Path | None:
 
 
 def _toml(file: Path) -> dict[str, Any]:
+    name = printable(str(file))
     try:
         with file.open("rb") as source:
             values = tomllib.load(source)
     except OSError as error:
-        raise ConfigError(f"{file}: cannot be read ({error.strerror})") from error
+        raise ConfigError(f"{name}: cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:  # numbers of thousands of digits, lists in lists in lists
-        raise ConfigError(f"{file}: not TOML: {error}") from error
+        raise ConfigError(f"{name}: not TOML: {error}") from error
     for key in values:
         if key in TARGET_KEYS:
-            raise ConfigError(f"{file}: {key} belongs in a [[target]] table")
+            raise ConfigError(f"{name}: {key} belongs in a [[target]] table")
     return values
 
 

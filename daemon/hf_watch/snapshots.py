@@ -171,6 +171,7 @@ class Snapshots:
     def _is_set_aside(self, target: Target, waiting: Waiting, before: Fingerprint) -> bool:
         reason = self._ledger.reason_set_aside(target.root, waiting.path, before)
         if reason is not None and reason != IGNORED_REASON and self._single_pass:
+            log.error("path.quarantined", target=target.spec.name, path=printable(waiting.path), reason=reason)
             self._give_up(target, waiting, reason)
         return reason is not None
 

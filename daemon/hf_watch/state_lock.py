@@ -7,7 +7,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hf_watch.errors import AlreadyRunningError
+from hf_watch.errors import AlreadyRunningError, LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,9 +18,11 @@ LOCK_NAME = "lock"
 
 @contextmanager
 def held(state_dir: Path) -> Iterator[None]:
-    """Hold the state directory, made if it is missing; AlreadyRunningError names the process that has it."""
-    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fd = os.open(state_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Hold the state directory, made if it is missing; AlreadyRunningError names the process that has it.
+
+    LedgerError when nothing can be kept there.
+    """
+    fd = _opened(state_dir)
     try:
         _take(fd, state_dir)
         os.truncate(fd, 0)
@@ -28,6 +30,14 @@ def held(state_dir: Path) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+def _opened(state_dir: Path) -> int:
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(state_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise LedgerError(f"{state_dir}: no state can be kept there ({error.strerror})") from error
 
 
 def _take(fd: int, state_dir: Path) -> None:

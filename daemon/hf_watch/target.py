@@ -92,8 +92,8 @@ class Target:
 
     @property
     def is_scanning(self) -> bool:
-        """Whether something is still to be found out by scanning."""
-        return self._walk is not None or bool(self._scans)
+        """Whether something is still to be found out by scanning; nothing is while the root is not there."""
+        return not self.is_lost and (self._walk is not None or bool(self._scans))
 
     @property
     def state(self) -> TargetState:

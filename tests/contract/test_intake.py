@@ -150,6 +150,23 @@ def test_a_url_s_content_is_taken_whole_with_its_name(server: str) -> None:
         _is_whole(upload, SMALL)
 
 
+@pytest.mark.parametrize("address", ["ftp://host/x", "http://", "http://[bad/x", "https:///x", "http://a:b/x"])
+def test_what_is_no_address_to_fetch_from_is_named_in_one_line(address: str) -> None:
+    with (
+        pytest.raises(SourceError) as caught,
+        intake.taken(address, lambda name: f"in/{name}", LIMITS, io.BytesIO()),
+    ):
+        pass
+    assert str(caught.value).startswith(f"{address}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_refusal_is_the_server_s_words_in_one_line(server: str) -> None:
+    with pytest.raises(SourceError) as caught, intake.url(f"{server}/missing", "x", LIMITS):
+        pass
+    assert str(caught.value) == f"{server}/missing: 404 Not Found"
+
+
 @pytest.mark.parametrize("path", ["/missing", "/short", "/huge", "/endless"])
 def test_what_a_server_does_not_give_whole_is_not_taken(server: str, path: str) -> None:
     with pytest.raises(SourceError), intake.url(server + path, "x", LIMITS):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hf_watch import state_lock
-from hf_watch.errors import AlreadyRunningError
+from hf_watch.errors import AlreadyRunningError, LedgerError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,3 +48,9 @@ def test_a_killed_holder_leaves_it_free_and_the_directory_is_private(tmp_path: P
         holder.wait()
     with state_lock.held(place):
         assert place.stat().st_mode & 0o777 == 0o700
+
+
+def test_where_nothing_can_be_kept_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LedgerError, match="no state can be kept there"), state_lock.held(tmp_path / "file/state"):
+        pass

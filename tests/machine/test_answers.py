@@ -341,3 +341,13 @@ def test_a_name_that_is_not_utf8_is_set_aside_with_its_reason(tmp_path: Path, dr
     assert hub.repo.files == PUBLISHED
     assert ["UTF-8" in reason for reason in assembled.gave_up.values()] == [True]
     assert [each["path"] for each in logs if each["event"] == "path.quarantined"] == ["caf\\udce9"]
+
+
+def test_every_pass_says_what_it_left_out(tmp_path: Path, drop: Path) -> None:
+    (drop / os.fsdecode(b"caf\xe9")).write_bytes(b"x")
+    engine = _engine(tmp_path, drop, FakeHub())
+    engine.sync()
+    with capture_logs() as logs:
+        assembled = engine.sync()
+    assert len(assembled.gave_up) == 1
+    assert [each["path"] for each in logs if each["event"] == "path.quarantined"] == ["caf\\udce9"]

@@ -91,3 +91,12 @@ def test_a_file_that_moves_between_roots_of_one_prefix_is_not_deleted(
     clashing.verify = True
     clashing.sync()
     assert _files(clashing) == {"incoming/a": b"1"}
+
+
+def test_a_root_that_is_not_there_does_not_hold_a_stop(tmp_path: Path) -> None:
+    engine = Engine(tmp_path, [target_spec(tmp_path / "missing")], FakeHub())
+    began = engine.clock()
+    with engine.assembled(single_pass=False) as assembled:
+        assembled.worker.stop(began + 20.0)
+        assembled.worker.run()
+    assert engine.clock() < began + 20.0

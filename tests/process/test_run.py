@@ -8,7 +8,8 @@ import os
 import random
 import shutil
 import signal
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,7 +19,6 @@ from tests.running import environment, run, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 DEST = "hf://datasets/acme/drop/incoming"
 QUICK = ["--quiet-s", "0.1", "--create-repo"]
@@ -235,6 +235,46 @@ def test_a_refused_destination_waits_and_the_others_work(hub: LocalHub, drop: Pa
     assert run(["sync"], env, tmp_path).returncode == 1
 
 
+def _answer(arguments: list[str], env: dict[str, str]) -> Any:
+    return json.loads(run(arguments, env, Path(env["HOME"])).stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "more", "code", "said"),
+    [
+        (["check", "drop", DEST], {"HF_ENDPOINT": "hub.example"}, 78, "HF_ENDPOINT = 'hub.example'"),
+        (["run", "drop", "hf://datasets/acme/drop/\udcff"], {}, 78, "is not UTF-8"),
+        (["run", "", DEST], {}, 78, "names no directory"),
+        (["push", "caf\udce9", "hf://datasets/acme/drop/"], {}, 1, "caf\\udce9: the name is not UTF-8"),
+        (["push", "ftp://host/x", "hf://datasets/acme/drop/"], {}, 1, "only http:// and https://"),
+        (["sync", "drop", DEST, "--state-dir", "file/state"], {}, 1, "no state can be kept there"),
+        (["sync", "drop", DEST, "--local", "file/hub"], {}, 1, "no local Hub can run there"),
+        (["hub", "file/hub"], {}, 1, "no local Hub can run there"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    hub: LocalHub, tmp_path: Path, arguments: list[str], more: dict[str, str], code: int, said: str
+) -> None:
+    (tmp_path / "drop").mkdir()
+    (tmp_path / "file").write_text("")
+    (tmp_path / os.fsdecode(b"caf\xe9")).write_text("")
+    ended = run(arguments, {**environment(hub.url, tmp_path), **more}, tmp_path)
+    assert ended.returncode == code, ended.stderr
+    assert said in ended.stderr.decode()
+    assert ended.stderr.count(b"\n") == 1
+
+
+def test_the_shell_completes_directories_files_and_choices(tmp_path: Path) -> None:
+    def offered(words: str) -> str:
+        words_env = {"_HF_WATCH_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        return run([], environment("", tmp_path, **words_env), tmp_path).stdout.decode().strip()
+
+    assert offered("hf-watch pl") == "plain,plan"
+    assert offered("hf-watch run dr") == "dir,dr"
+    assert offered("hf-watch push re") == "file,re"
+    assert offered("hf-watch run --on-delete m") == "plain,mirror"
+
+
 def test_plan_check_push_and_config_say_what_they_do(hub: LocalHub, drop: Path, tmp_path: Path) -> None:
     env = environment(hub.url, tmp_path)
     (drop / "a.txt").write_text("a")
@@ -254,6 +294,8 @@ def test_plan_check_push_and_config_say_what_they_do(hub: LocalHub, drop: Path, 
     checked = run(["check", str(drop), DEST], env, tmp_path)
     assert checked.returncode == 0, checked.stdout
     assert b"the token may write" in checked.stdout
+    levels = {each["check"]: each["level"] for each in _answer(["check", str(drop), DEST, "--json"], env)["checks"]}
+    assert levels["settings"] == levels["token"] == levels[f"destination {DEST.removesuffix('/incoming')}@main"] == "ok"
     shown = json.loads(run(["config", str(drop), DEST], env, tmp_path).stdout)
     assert shown["target"][0]["dest"] == DEST
     assert run(["--version"], env, tmp_path).stdout.startswith(b"hf-watch ")

@@ -1,0 +1,91 @@
+"""What `plan` says a pass would do, before one was made, after it, and where there is no repo yet."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hf_watch.console import plan_json, plan_text
+from hf_watch.errors import MissingRepoError
+from hf_watch.ledger import Ledger
+from hf_watch.plan import Limits
+from hf_watch.preview import Estimate, Pace, Preview, Previewer, estimate
+from tests.disk import fill
+from tests.engine import DESTINATION, Engine, target_spec
+from tests.fake_hub import FakeHub
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NO_PACE = Pace(0.0, 25.0, 0.0)
+
+
+def _preview(tmp_path: Path, hub: FakeHub | None, *, create_repo: bool = False, on_delete: str = "keep") -> Preview:
+    spec = target_spec(tmp_path / "drop", on_delete=on_delete)
+    with Ledger(tmp_path / "ledger.sqlite3", read_only=True) as ledger:
+        root = ledger.known_root(DESTINATION, spec.source, spec.prefix)
+        return Previewer(spec, ledger, root, hub, create_repo=create_repo).preview()
+
+
+def test_it_says_what_a_pass_then_does(tmp_path: Path) -> None:
+    fill(tmp_path / "drop", {"a": b"1", "held": b"2", "x.tmp": b"", "d/b": b"3"})
+    hub = FakeHub()
+    hub.repo.files["incoming/held"] = b"2"
+    found = _preview(tmp_path, hub)
+    assert sorted((item.repo_path, item.reason) for item in found.uploads) == [
+        ("incoming/a", "new"),
+        ("incoming/d/b", "new"),
+    ]
+    assert [item.path for item in found.skips] == ["x.tmp"]
+    assert found.unchanged == 1
+    Engine(tmp_path, [target_spec(tmp_path / "drop")], hub).sync()
+    assert hub.repo.commits[-1].added.keys() == {item.repo_path for item in found.uploads}
+    assert _preview(tmp_path, hub).uploads == []
+
+
+def test_after_a_pass_it_names_what_changed_and_what_would_be_deleted(tmp_path: Path) -> None:
+    fill(tmp_path / "drop", {"a": b"1", "b": b"2", "c": b"3"})
+    hub = FakeHub()
+    Engine(tmp_path, [target_spec(tmp_path / "drop", on_delete="mirror")], hub).sync()
+    fill(tmp_path / "drop", {"a": b"other"})
+    (tmp_path / "drop" / "b").unlink()
+    found = _preview(tmp_path, None, on_delete="mirror")
+    assert [(item.path, item.reason) for item in found.uploads] == [("a", "changed")]
+    assert [(item.path, item.repo_path) for item in found.deletes] == [("b", "incoming/b")]
+    assert _preview(tmp_path, None).deletes == []
+
+
+def test_a_repo_that_will_be_created_holds_nothing_yet(tmp_path: Path) -> None:
+    fill(tmp_path / "drop", {"a": b"1"})
+    hub = FakeHub()
+    hub.exists = False
+    assert len(_preview(tmp_path, hub, create_repo=True).uploads) == 1
+    with pytest.raises(MissingRepoError, match="create_repo = true"):
+        _preview(tmp_path, hub)
+
+
+def test_a_root_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
+    assert _preview(tmp_path, FakeHub()).problem == "there is no directory at this path"
+
+
+def test_no_name_reaches_the_terminal_raw(tmp_path: Path) -> None:
+    drop = tmp_path / "drop"
+    fill(drop, {"esc\x1b[2J": b"1", "two\nlines": b"2"})
+    (drop / os.fsdecode(b"\xff")).write_bytes(b"")
+    found = _preview(tmp_path, FakeHub())
+    lines = list(plan_text([found], estimate([found], Limits(1_000, 1 << 20), NO_PACE)))
+    assert all(line.isprintable() for line in lines)
+    assert "incoming/esc\\x1b[2J" in "".join(lines)
+    uploads = plan_json([found], Estimate(2, 2, 1, 0.0))["targets"][0]["upload"]
+    assert {item["repo_path"] for item in uploads} == {"incoming/esc\x1b[2J", "incoming/two\nlines"}
+
+
+def test_an_estimate_goes_by_files_bytes_and_pace(tmp_path: Path) -> None:
+    fill(tmp_path / "drop", {f"{n}": b"12345" for n in range(10)})
+    found = [_preview(tmp_path, None)]
+    assert estimate(found, Limits(3, 1 << 20), NO_PACE) == Estimate(10, 50, 4, 0.0)
+    assert estimate(found, Limits(100, 10), NO_PACE).commits == 5
+    assert estimate(found, Limits(1, 1 << 20), Pace(60.0, 4.0, 0.0)).at_least_s == 6 * 60.0
+    assert estimate(found, Limits(100, 1 << 20), Pace(60.0, 4.0, 5.0)).at_least_s == 10.0
