@@ -1,5 +1,19 @@
-"""`python -m hf_watch` is `hf-watch`."""
+"""Where the command begins: it says what is missing before anything is imported that exists on Linux only."""
 
-from hf_watch.cli import main
+from __future__ import annotations
 
-main()
+import sys
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """The console script."""
+    if sys.platform != "linux":
+        sys.exit("hf-watch: it runs on Linux only, where the kernel tells about changes and about writers")
+    from hf_watch import cli  # noqa: PLC0415  as above
+
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -149,7 +149,8 @@ def destination(place: Destination, hub: Hub, *, create_repo: bool) -> Check:
     except MissingRepoError as error:
         if create_repo:
             return Check(name, Level.OK, "does not exist yet; it will be created")
-        return Check(name, Level.FAIL, str(error), "create it, correct dest, or set create_repo = true")
+        remedy = "create it, correct dest, set create_repo = true, or take a token that may see it"
+        return Check(name, Level.FAIL, str(error), remedy)
     except UnauthorizedError as error:
         return Check(name, Level.FAIL, str(error), "a fine-grained token with write access to this repo: HF_TOKEN")
     except HubError as error:

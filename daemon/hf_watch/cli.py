@@ -176,7 +176,7 @@ def _look_for_token(*, required: bool) -> None:
     try:
         token = get_token()
     except (OSError, ValueError) as error:
-        raise ConfigError(f"no token: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"the place of the token cannot be read ({' '.join(str(error).split())})") from error
     logs.redact(token)
     if required and not token:
         raise ConfigError("no token: set HF_TOKEN, or HF_TOKEN_PATH to a file with one, or log in with `hf auth login`")

@@ -38,6 +38,8 @@ from hf_watch.errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from huggingface_hub.utils import RateLimitInfo
+
     from hf_watch.errors import HfWatchError
 
 LONGEST_WAIT_S = 24 * 3600.0  # what a Hub asks for beyond a day is taken for a mistake
@@ -164,11 +166,16 @@ def retry_after_s(headers: Mapping[str, str], message: str, now_s: float) -> flo
     return min(max(known), LONGEST_WAIT_S) if known else None
 
 
-def _limit_s(headers: Mapping[str, str]) -> float | None:
+def rate_limit(headers: Mapping[str, str]) -> RateLimitInfo | None:
+    """What the RateLimit headers say of the quota; None when they say nothing that can be understood."""
     try:
-        limit = parse_ratelimit_headers(headers)
+        return parse_ratelimit_headers(headers)
     except ValueError:  # a number of thousands of digits
         return None
+
+
+def _limit_s(headers: Mapping[str, str]) -> float | None:
+    limit = rate_limit(headers)
     if limit is None or limit.remaining:
         return None
     return float(min(limit.reset_in_seconds, LONGEST_WAIT_S))

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 import httpx2
 from huggingface_hub import set_client_factory
-from huggingface_hub.utils import hf_raise_for_status, parse_ratelimit_headers
+from huggingface_hub.utils import hf_raise_for_status
 
-from hf_watch.hub_errors import NoAnswer
+from hf_watch.hub_errors import LONGEST_WAIT_S, NoAnswer, rate_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,9 +112,9 @@ class SingleTry(httpx2.Client):
         return response
 
     def _tell_quota(self, response: httpx2.Response) -> None:
-        found = parse_ratelimit_headers(response.headers)
+        found = rate_limit(response.headers)
         if found is not None and found.resource_type == API_QUOTA:
-            self._on_quota(found.remaining, found.limit, float(found.reset_in_seconds))
+            self._on_quota(found.remaining, found.limit, float(min(found.reset_in_seconds, LONGEST_WAIT_S)))
 
 
 def _read(response: httpx2.Response) -> None:

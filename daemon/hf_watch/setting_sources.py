@@ -264,6 +264,8 @@ def _said(mistake: ErrorDetails, key: str) -> str:
         return f"{key} is unknown; {_nearest(str(mistake['loc'][-1]), _siblings(mistake['loc']))}"
     if mistake["type"] == "value_error":
         return f"{key}: {mistake['msg'].removeprefix('Value error, ')}"
+    if mistake["type"] == "byte_size":
+        return f"{key} = {mistake['input']!r}: it should be bytes, or a size like 64 MiB"
     return f"{key} = {mistake['input']!r}: {mistake['msg'].replace('Input should', 'it should')}"
 
 

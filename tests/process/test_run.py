@@ -8,6 +8,8 @@ import os
 import random
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -261,6 +263,14 @@ def test_what_cannot_be_done_is_one_line(
     ended = run(arguments, {**environment(hub.url, tmp_path), **more}, tmp_path)
     assert ended.returncode == code, ended.stderr
     assert said in ended.stderr.decode()
+    assert ended.stderr.count(b"\n") == 1
+
+
+def test_elsewhere_than_on_linux_it_says_so_in_one_line() -> None:
+    code = "import sys; sys.platform = 'darwin'; from hf_watch.__main__ import main; main()"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(b"hf-watch: it runs on Linux only")
     assert ended.stderr.count(b"\n") == 1
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_watch.hub_errors import LONGEST_WAIT_S, retry_after_s
+from hf_watch.hub_errors import LONGEST_WAIT_S, rate_limit, retry_after_s
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 NOW_S = NOW.timestamp()
@@ -87,3 +87,11 @@ def test_a_number_beyond_all_sense_is_no_crash(digits: str) -> None:
     ):
         wait_s = retry_after_s(headers, f"in about {digits} hours", NOW_S)
         assert wait_s in {None, 5.0, LONGEST_WAIT_S}
+
+
+def test_a_limit_that_cannot_be_understood_is_none() -> None:
+    for value in ("", "api", '"api";r=x;t=1', f'"api";r=0;t={"9" * 5_000}'):
+        assert rate_limit({"RateLimit": value}) is None
+    found = rate_limit({"ratelimit": '"api";r=3;t=7'})
+    assert found is not None
+    assert (found.resource_type, found.remaining, found.reset_in_seconds) == ("api", 3, 7)

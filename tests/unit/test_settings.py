@@ -112,6 +112,7 @@ def test_source_and_dest_replace_the_targets_of_the_file() -> None:
             TARGET + 'observer = "kqueue"\n',
             "target[0].observer = 'kqueue': it should be 'auto', 'inotify' or 'polling'",
         ),
+        (TARGET + "[commit]\nmax_bytes = 'lots'\n", "commit.max_bytes = 'lots': it should be bytes, or a size like"),
         (TARGET + "quiet_s = 99\n", "target[0]: quiet_s = 99 is above max_wait_s = 60"),
         (
             TARGET + 'commit_message = "{file}"\n',
