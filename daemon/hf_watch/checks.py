@@ -123,8 +123,8 @@ def _directories(spec: TargetSpec) -> int:
 
 def state_directory(path: Path) -> Check:
     """Whether the ledger can be written."""
-    existing = next((place for place in (path, *path.parents) if place.exists()), Path("/"))
-    if not os.access(existing, os.W_OK | os.X_OK):
+    existing = _existing(path)
+    if not _is_writable(existing):
         return Check("state", Level.FAIL, f"{path}: cannot be written", "give this user the directory, or --state-dir")
     free = shutil.disk_usage(existing).free
     if free < FREE_BYTES:
@@ -132,10 +132,18 @@ def state_directory(path: Path) -> Check:
     return Check("state", Level.OK, f"{path}: writable, {free >> 20} MB free")
 
 
+def _existing(path: Path) -> Path:
+    """`path` itself, or the nearest above it that is there."""
+    return next((place for place in (path, *path.parents) if os.access(place, os.F_OK)), Path("/"))
+
+
+def _is_writable(directory: Path) -> bool:
+    return directory.is_dir() and os.access(directory, os.W_OK | os.X_OK)
+
+
 def cache_directory(path: Path) -> Check:
     """Whether large files can be sent: their transfer keeps a cache below HF_HOME."""
-    existing = next((place for place in (path, *path.parents) if place.exists()), Path("/"))
-    if not os.access(existing, os.W_OK | os.X_OK):
+    if not _is_writable(_existing(path)):
         return Check("cache", Level.FAIL, f"{path}: cannot be written; large files would fail", "set HF_HOME elsewhere")
     return Check("cache", Level.OK, f"{path}: writable")
 

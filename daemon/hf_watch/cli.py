@@ -303,7 +303,7 @@ def config(*, schema: bool, **options: Any) -> None:
     loaded = setting_sources.load(options, options.pop("config"), ENV_FILE)
     state_dir = places.state_dir_of(loaded.settings, loaded.config)
     places.check(loaded.settings, [state_dir])
-    click.echo(json.dumps(console.config_json(loaded.settings, loaded.config, state_dir), indent=2))
+    click.echo(json.dumps(console.config_json(loaded.settings, loaded.file, state_dir), indent=2))
 
 
 @cli.command()

@@ -33,8 +33,8 @@ def state_dir_of(settings: Settings, config: Path | None) -> Path:
 
 
 def _identity(settings: Settings, config: Path | None) -> bytes:
-    """What tells configurations apart: the file, unless a SOURCE and a DEST were given without one."""
-    if config is not None and len(settings.target) != 1:
+    """What tells configurations apart: the file that the targets come from, else SOURCE and DEST."""
+    if config is not None:
         return os.fsencode(_real(config))
     return b"\0".join(os.fsencode(_real(each.source)) + b"\0" + each.dest.encode() for each in settings.target)
 

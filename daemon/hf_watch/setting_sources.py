@@ -54,10 +54,11 @@ def prepare_environment(env_file: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The settings in force, and the file they came from, if one was read."""
+    """The settings in force, the file that was read, if any, and the same file if the targets come from it."""
 
     settings: Settings
-    config: Path | None
+    file: Path | None
+    config: Path | None  # None: the one target is SOURCE and DEST, wherever they were given
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +95,14 @@ def load(options: Mapping[str, Any], config: Path | None, env_file: Path) -> Loa
     merged = _Merged()
     for layer in reversed([*_layers(options, env_file), *_file_layers(file)]):
         _merge(merged, layer)
-    _take_one_target(merged)
+    has_one_target = _take_one_target(merged)
     if not merged.values.get("target"):
         raise ConfigError(
             f"nothing to watch: give SOURCE and DEST, or set {PREFIX}SOURCE and {PREFIX}DEST,"
             f" or write a [[target]] into {CONFIG_NAME}"
         )
     try:
-        return Loaded(Settings.model_validate(merged.values), file)
+        return Loaded(Settings.model_validate(merged.values), file, None if has_one_target else file)
     except ValidationError as error:
         raise ConfigError("\n".join(_lines(error, merged))) from error
 
@@ -228,17 +229,18 @@ def _merge(merged: _Merged, layer: _Layer) -> None:
             merged.origins[path] = layer.origin(path)
 
 
-def _take_one_target(merged: _Merged) -> None:
-    """SOURCE and DEST, wherever they came from, are the only target then."""
+def _take_one_target(merged: _Merged) -> bool:
+    """Whether there are SOURCE and DEST, wherever they came from; they are the only target then."""
     one = {key: merged.values.pop(key) for key in TARGET_KEYS if key in merged.values}
     if not one:
-        return
+        return False
     if missing := [key for key in ("source", "dest") if key not in one]:
         given = next(iter(one))
         raise ConfigError(f"{merged.origins[given,]}: {given} is for one target, and its {missing[0]} is missing")
     merged.values["target"] = [one]
     for key in one:
         merged.origins["target", "0", key] = merged.origins[key,]
+    return True
 
 
 def _lines(error: ValidationError, merged: _Merged) -> Iterator[str]:

@@ -98,6 +98,7 @@ def test_an_option_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) ->
 def test_source_and_dest_replace_the_targets_of_the_file() -> None:
     loaded = _load({"source": "/srv/one", "dest": DEST}, toml=TARGET)
     assert str(_one(loaded).source) == "/srv/one"
+    assert (loaded.file, loaded.config) == (Path("hf-watch.toml"), None)
 
 
 @pytest.mark.parametrize(
@@ -387,5 +388,9 @@ def test_each_configuration_has_a_state_directory_of_its_own(monkeypatch: pytest
     assert state_dir(DEST) != state_dir("hf://acme/other")
     assert state_dir(DEST).parent == tmp_path / "state/hf-watch"
     assert state_dir(DEST, state_dir=tmp_path / "here") == tmp_path / "here"
+    one_target, two_targets = _load(toml=TARGET), _load(toml=TARGET + TARGET.replace("/srv/drop", "/srv/more"))
+    in_file = places.state_dir_of(one_target.settings, one_target.config)
+    assert places.state_dir_of(two_targets.settings, two_targets.config) == in_file
+    assert state_dir(DEST) not in {in_file, state_dir("hf://acme/other")}
     monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/hf-watch:/other")
     assert state_dir(DEST).parent == Path("/var/lib/hf-watch")

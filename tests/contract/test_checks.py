@@ -1,0 +1,72 @@
+"""What `check` says of the disk, the kernel's limits and the destination, and what is to be done about it."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hf_watch import checks
+from hf_watch.checks import Check, Level
+from hf_watch.console import any_failed, checks_json, checks_text
+from hf_watch.errors import HubError, RetryableError, UnauthorizedError
+from tests.engine import DESTINATION, target_spec
+from tests.fake_hub import FakeHub, Fault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_directory_that_is_there_is_well_and_one_that_is_not_fails(tmp_path: Path) -> None:
+    assert next(check.level for check in checks.source(target_spec(tmp_path))) is Level.OK
+    (missing,) = checks.source(target_spec(tmp_path / "missing"))
+    assert missing.level is Level.FAIL
+    assert "create or mount it" in missing.remedy
+
+
+def test_the_watches_that_are_needed_are_counted(tmp_path: Path) -> None:
+    for name in ("a/b", "c"):
+        (tmp_path / name).mkdir(parents=True)
+    watches = next(checks.watch_limits([target_spec(tmp_path)]))
+    assert watches.text.startswith("4 directories to watch")
+
+
+def test_where_state_or_cache_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
+    assert checks.state_directory(tmp_path / "new/state").level is not Level.FAIL
+    assert checks.cache_directory(tmp_path).level is Level.OK
+    (tmp_path / "file").touch(mode=0o777)
+    assert checks.state_directory(tmp_path / "file/state").level is Level.FAIL
+    assert checks.cache_directory(tmp_path / "file/cache").level is Level.FAIL
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (UnauthorizedError("403: no"), "a fine-grained token with write access"),
+        (RetryableError("no answer"), "the network, a proxy, HF_ENDPOINT"),
+    ],
+)
+def test_a_destination_that_refuses_says_what_to_do(error: HubError, remedy: str) -> None:
+    hub = FakeHub()
+    hub.script["check_write"] = deque([Fault(error)])
+    found = checks.destination(DESTINATION, hub, create_repo=False)
+    assert (found.level, found.text) == (Level.FAIL, str(error))
+    assert remedy in found.remedy
+
+
+def test_a_missing_repo_fails_unless_it_will_be_created() -> None:
+    hub = FakeHub()
+    hub.exists = False
+    assert "create_repo = true" in checks.destination(DESTINATION, hub, create_repo=False).remedy
+    assert checks.destination(DESTINATION, hub, create_repo=True).level is Level.OK
+    hub.exists = True
+    assert checks.destination(DESTINATION, hub, create_repo=False).text == "the token may write"
+
+
+def test_a_check_is_a_line_with_its_remedy_and_the_same_in_json() -> None:
+    found = [Check("state", Level.OK, "writable"), Check("source a\nb", Level.FAIL, "gone", "create it")]
+    assert list(checks_text(found)) == ["ok    state: writable", "fail  source a\\nb: gone  → create it"]
+    assert checks_json(found)["checks"][0] == {"check": "state", "level": "ok", "text": "writable", "remedy": None}
+    assert any_failed(found)
+    assert not any_failed(found[:1])
