@@ -79,13 +79,13 @@ class Running:
 
     def turn(self, times: int = 1) -> None:
         for _ in range(times):
-            self.worker._turn()
+            self.worker.turn()
 
     def go_on(self, duration_s: float) -> None:
         """Let so much time pass."""
         self.clock.until = self.clock() + duration_s
         while self.clock() < self.clock.until:
-            self.worker._turn()
+            self.worker.turn()
         self.clock.until = math.inf
 
     def hint(self, hint: Change | Gap, target: int = 0) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from hf_watch.attended import AttendedHub
 from hf_watch.gather import Gatherer
 from hf_watch.opening import Opener
+from hf_watch.pace import CommitSize
+from hf_watch.pacing import Pacing
 from hf_watch.publish import Parcel, Publisher
 from hf_watch.pulse import Pulse
 from hf_watch.reporting import Reporter
@@ -72,6 +74,7 @@ class Assembled:
 def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
     """Wire one destination's parts together; nothing runs yet."""
     targets = [_target(each, spec.destination, around, index) for index, each in enumerate(spec.targets)]
+    around.outage.on_end(around.inbox.wake)
     pulse = Pulse(around.clock)
     hub = AttendedHub(around.hub, pulse)
     snapshots = Snapshots(
@@ -81,7 +84,7 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
     publisher = Publisher(hub, around.ledger, snapshots, message=around.message, clock=around.clock)
     name = str(spec.destination)
     worker = Worker(
-        spec=WorkerSpec(name, spec.limits, spec.most_files, spec.single_pass),
+        spec=WorkerSpec(name, spec.limits, single_pass=spec.single_pass),
         targets=targets,
         inbox=around.inbox,
         hub=hub,
@@ -98,9 +101,15 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
         publisher=publisher,
         steering=Steering(targets=targets, publisher=publisher, ledger=around.ledger, clock=around.clock),
         reporter=Reporter(name, targets, publisher),
-        budget=around.budget,
+        pacing=Pacing(
+            name,
+            CommitSize(spec.limits.max_files, spec.most_files, spec.limits.max_files),
+            budget=around.budget,
+            outage=around.outage,
+            clock=around.clock,
+            unit_random=around.unit_random,
+        ),
         pulse=pulse,
-        outage=around.outage,
         clock=around.clock,
         unit_random=around.unit_random,
     )  # fmt: skip

@@ -17,22 +17,21 @@ from hf_watch.errors import (
     HubError,
     LedgerError,
     MissingRepoError,
-    RetryableError,
     UnauthorizedError,
     UnreachableError,
 )
-from hf_watch.pace import CommitSize, backoff_s
+from hf_watch.pace import backoff_s
+from hf_watch.pacing import NAMED_AGAIN_S
 from hf_watch.settle import TOGETHER_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from hf_watch.budget import Budget
     from hf_watch.gather import Gatherer
     from hf_watch.inbox import Hints, Inbox
     from hf_watch.ledger import Ledger
     from hf_watch.opening import Opener
-    from hf_watch.outage import Outage
+    from hf_watch.pacing import Pacing
     from hf_watch.plan import Limits
     from hf_watch.ports import Hub
     from hf_watch.publish import Publisher
@@ -45,12 +44,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-SHORTEST_WAIT_S = 0.001  # what rounding leaves of a wait is too little to move a clock
 SCAN_SLICE_S = 0.1  # how long a scan goes on before the inbox is looked at again
-CLOSED_RETRY_S = 60.0  # a token or repo that was refused is tried again this often
-NAMED_AGAIN_S = 3600.0  # what a person must see to is named again this often
 TAKE_UP_S = 900.0  # a million directories on a cold disk can be watched in it
-BUDGET_SPENT = "the budget of commits or bytes is spent"
 GIVE_UP_ATTEMPTS = 6  # a single pass fails after this many in a row, about a minute of a Hub that does not answer
 
 
@@ -59,8 +54,7 @@ class WorkerSpec:
     """What the loop is told."""
 
     name: str  # the destination, for the log
-    limits: Limits  # what makes a commit full
-    most_files: int  # how many files it may take at the most, under a backlog
+    limits: Limits  # of a commit, but for its files: how many it may take is the pacing's to say
     single_pass: bool  # return when nothing is left; what cannot be published now is a failure
 
 
@@ -81,9 +75,8 @@ class Worker:
         publisher: Publisher,
         steering: Steering,
         reporter: Reporter,
-        budget: Budget,
+        pacing: Pacing,
         pulse: Pulse,
-        outage: Outage,
         clock: Callable[[], float],
         unit_random: Callable[[], float],
     ) -> None:
@@ -99,25 +92,18 @@ class Worker:
         self._publisher = publisher
         self._steering = steering
         self._reporter = reporter
-        self._budget = budget
+        self._pacing = pacing
         self._pulse = pulse
-        self._outage = outage
         self._clock = clock
         self._unit_random = unit_random
         self._is_open = False
-        self._attempt = 0
-        self._not_before = 0.0
-        self._size = CommitSize(spec.limits.max_files, spec.most_files, spec.limits.max_files)
-        self._named_closed: float | None = None
         self._ledger_attempt = 0
         self._named_ledger: float | None = None
-        self._is_deferred = False
+        self._ledger_reason: str | None = None
         self._stop_by: float | None = None
         self._is_draining = False
         self._is_hurried = False  # what is due goes without being gathered for longer
-        self._reason: str | None = None  # why nothing goes at the moment
         self.status = self._report()  # for other threads to read; replaced, never changed
-        outage.on_end(inbox.wake)
 
     def stop(self, by: float) -> None:
         """Ask it, from another thread, to publish what settles until `by` on its clock, and to return."""
@@ -138,9 +124,13 @@ class Worker:
             self._whatever_the_ledger(self._take_up)
             on_watching()
             while not self._is_through():
-                self._whatever_the_ledger(self._turn)
+                self.turn()
         finally:
             self._leave()
+
+    def turn(self) -> None:
+        """One round: what came in, what is due by time, a slice of a scan, a step towards the Hub."""
+        self._whatever_the_ledger(self._turn)
 
     def _take_up(self) -> None:
         for target in self._targets:
@@ -184,14 +174,15 @@ class Worker:
         """See how far the barriers are, and publish the status, which is what every turn ends with."""
         if self._steering.check() or is_asked:
             self._is_hurried = True
-            self._not_before = min(self._not_before, self._clock())
+            self._pacing.hurry()
         self.status = self._report()
 
     def _report(self, gathered: Iterable[Found | Lost] | None = None) -> WorkerStatus:
-        is_refused = self._named_closed is not None
+        pacing = self._pacing
         return self._reporter.report(
-            reason=self._reason, is_refused=is_refused, not_before=self._not_before, gathered=gathered
-        )
+            reason=self._ledger_reason or pacing.reason, is_refused=pacing.is_refused, not_before=pacing.not_before,
+            gathered=gathered,
+        )  # fmt: skip
 
     def _say_gathered(self, gathered: Iterable[Found | Lost]) -> None:
         self.status = self._report(gathered)
@@ -236,9 +227,7 @@ class Worker:
     def _next_publish(self) -> float | None:
         """When to go on towards the Hub, or None when there is nothing to do there."""
         due = self._next_due() if self._is_open else 0.0
-        if due is None:
-            return None
-        return max(due, self._not_before, self._clock() + self._outage.wait_s() if self._outage.is_known else 0.0)
+        return None if due is None else self._pacing.next_at(due)
 
     def _next_due(self) -> float | None:
         """When the next commit would go if the Hub and the budget let it."""
@@ -250,20 +239,17 @@ class Worker:
         due = min(dues) + TOGETHER_S
         if self._stop_by is not None or self._is_hurried or self._is_full():
             return due
-        return self._budget.gathered(due)
+        return self._pacing.gathered(due)
 
     def _is_full(self) -> bool:
         """Whether what is due makes a commit that need not wait for more."""
-        now, files = self._clock(), self._size.files
+        now, files = self._clock(), self._pacing.size.files
         return sum(target.count_due(now, files) for target in self._targets) >= files
 
     def _publish(self) -> None:
         """Go one step: open the destination, or make one commit. What the Hub says decides when the next one goes."""
-        if (wait_s := self._own_wait_s()) > 0:
-            self._defer(wait_s)
+        if not (self._pacing.may_commit(self.left()) if self._is_open else self._pacing.may_ask(self.left())):
             return
-        if not self._outage.take_turn():
-            return  # another worker asks, and wakes this one
         began = self._clock()
         try:
             self._step()
@@ -272,23 +258,15 @@ class Worker:
         except HubError as error:
             self._back_off(error, began)
         else:
-            self._attempt = 0
-            self._is_deferred = False
-            self._reason = None
+            self._pacing.went_well()
             self._is_hurried = self._is_hurried and self._is_anything_due()
 
     def _is_anything_due(self) -> bool:
         now = self._clock()
         return any((due := target.next_due()) is not None and due <= now for target in self._targets)
 
-    def _own_wait_s(self) -> float:
-        """How long until the pace that we set ourselves lets this destination go on."""
-        if not self._is_open:
-            return self._budget.request_wait_s()
-        return max(self._budget.commit_wait_s(self._spec.name), self._budget.send_wait_s())
-
     def _step(self) -> None:
-        if self._outage.is_known:
+        if self._pacing.is_outage:
             self._probe()
         if self._is_open:
             self._commit()
@@ -302,19 +280,20 @@ class Worker:
         except UnreachableError:
             raise
         except HubError as error:
-            log.debug("outage.ended", destination=self._spec.name, reason=str(error))  # it answers, whatever it says
-        self._outage.ended()
+            log.debug("outage.ended", destination=self._spec.name, reason=str(error))
+        self._pacing.answered()
 
     def _open(self) -> None:
-        if self._named_closed is not None:
+        if self._pacing.is_refused:
             self._hub.refresh_token()
         self._opener.open()
-        self._is_open, self._named_closed = True, None
+        self._is_open = True
+        self._pacing.opened()
 
     def _commit(self) -> None:
         if not self._publisher.in_hand:
             self._publisher.prepare()
-            limits = replace(self._spec.limits, max_files=self._size.files)
+            limits = replace(self._spec.limits, max_files=self._pacing.size.files)
             self._publisher.put(self._gatherer.gather(limits, self._say_gathered))
             self.status = self._report()
         if not self._publisher.in_hand:
@@ -324,63 +303,24 @@ class Worker:
         try:
             receipt = self._publisher.commit()
         except AmbiguousError:
-            self._budget.spend(self._spec.name)  # the Hub may have counted it
-            self._size = self._size.smaller()
+            self._pacing.not_answered()
             raise
         if receipt is None:
-            self._size = self._size.smaller()
+            self._pacing.parted()
             return
-        self._budget.spend(self._spec.name)
-        self._budget.sent(held_bytes)
-        self._size = self._size.after(files, self._clock() - began, short=self._budget.is_low)
+        self._pacing.committed(files, held_bytes, self._clock() - began)
         self._say_ledger_works()
 
-    def _defer(self, wait_s: float) -> None:
-        """Wait for the pace that we set ourselves."""
-        self._not_before = self._clock() + max(wait_s, SHORTEST_WAIT_S)
-        self._reason = BUDGET_SPENT
-        if not self._is_deferred:
-            self._is_deferred = True
-            log.info(
-                "commit.deferred", destination=self._spec.name, reason=BUDGET_SPENT, **self._waits(wait_s),
-            )  # fmt: skip
-
-    def _waits(self, wait_s: float) -> dict[str, object]:
-        files = self.left()
-        says = f"next commit in {wait_s:.0f} s, {files} file{'s' * (files != 1)} waiting"
-        return {"not_before_s": round(wait_s, 1), "files": files, "says": says}
-
     def _back_off(self, error: HubError, began: float) -> None:
-        """Try again later, and later each time."""
-        self._attempt += 1
-        asked_s = error.retry_after_s if isinstance(error, RetryableError) else None
-        self._not_before = began + backoff_s(self._attempt, self._unit_random(), asked_s)
-        wait_s = max(0.0, self._not_before - self._clock())
-        self._reason = str(error)
-        if isinstance(error, UnreachableError):
-            self._outage.began(began)
-        if asked_s is not None:
-            self._budget.hold(wait_s)
-        log.warning(
-            "commit.deferred", destination=self._spec.name, reason=str(error), attempt=self._attempt,
-            **self._waits(wait_s),
-        )  # fmt: skip
-        if self._spec.single_pass and self._attempt >= GIVE_UP_ATTEMPTS:
+        self._pacing.back_off(error, began, self.left())
+        if self._spec.single_pass and self._pacing.attempt >= GIVE_UP_ATTEMPTS:
             self.failure = str(error)
 
     def _close(self, error: HubError) -> None:
         """Stop publishing here until somebody acts; go on watching, and try again slowly with the token read anew."""
         self._publisher.give_back()
         self._is_open = False
-        self._reason = str(error)
-        now = self._clock()
-        self._not_before = now + CLOSED_RETRY_S
-        if self._named_closed is None or now - self._named_closed >= NAMED_AGAIN_S:
-            self._named_closed = now
-            log.error(
-                "destination.refused", destination=self._spec.name, reason=str(error), not_before_s=CLOSED_RETRY_S,
-                files=self.left(),
-            )  # fmt: skip
+        self._pacing.refused(error, self.left())
         if self._spec.single_pass:
             self.failure = str(error)
 
@@ -396,7 +336,7 @@ class Worker:
         self._is_open = False
         self._ledger_attempt += 1
         wait_s = backoff_s(self._ledger_attempt, self._unit_random())
-        self._reason = str(error)
+        self._ledger_reason = str(error)
         self._name_ledger(error, wait_s)
         if self._spec.single_pass and self._ledger_attempt >= GIVE_UP_ATTEMPTS:
             self.failure = str(error)
@@ -417,7 +357,7 @@ class Worker:
         """A batch was intended and recorded."""
         if self._ledger_attempt:
             log.info("ledger.recovered", destination=self._spec.name, attempt=self._ledger_attempt)
-        self._ledger_attempt, self._named_ledger = 0, None
+        self._ledger_attempt, self._named_ledger, self._ledger_reason = 0, None, None
 
     def _pause(self, wait_s: float) -> None:
         until = self._clock() + wait_s
