@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PATHS_PER_CALL: Final = 500  # the server answers 413 above 1,000
 RECENT_COMMITS: Final = 50  # how far back a lost commit is looked for
+BEING_CREATED: Final = "conflicting operation"  # a 409 that is not about a repo that exists already
 STATIC_SPACE: Final = "static"  # a Space needs an SDK; this one runs nothing
 
 
@@ -61,8 +62,10 @@ class HubClient:
         try:
             with self._call(Phase.STAGING):
                 self._api.create_repo(self._repo_id, repo_type=self._repo_type, private=private, space_sdk=sdk)
-        except MovedError:
-            pass  # it exists
+        except MovedError as error:
+            if BEING_CREATED in str(error):
+                raise
+            # else it exists
         if self._revision != constants.DEFAULT_REVISION:
             with self._call(Phase.STAGING):
                 self._api.create_branch(self._repo_id, repo_type=self._repo_type, branch=self._revision, exist_ok=True)

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_watch.hub_errors import LONGEST_WAIT_S, rate_limit, retry_after_s
+from hf_watch.errors import (
+    AmbiguousError,
+    HfWatchError,
+    RejectedError,
+    RetryableError,
+    SourceError,
+    UnauthorizedError,
+    UnreachableError,
+)
+from hf_watch.hub_errors import LONGEST_WAIT_S, NoAnswer, Phase, rate_limit, retry_after_s, translate
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 NOW_S = NOW.timestamp()
@@ -95,3 +104,40 @@ def test_a_limit_that_cannot_be_understood_is_none() -> None:
     found = rate_limit({"ratelimit": '"api";r=3;t=7'})
     assert found is not None
     assert (found.resource_type, found.remaining, found.reset_in_seconds) == ("api", 3, 7)
+
+
+def _hidden(cause: Exception) -> RuntimeError:
+    error = RuntimeError("Error while uploading 'x' to the Hub.")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("raised", "error"),
+    [
+        (ValueError("Invalid path_in_repo"), RejectedError),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), RejectedError),
+        (FileNotFoundError(2, "No such file or directory", "x"), SourceError),
+        (OSError(5, "Input/output error"), SourceError),
+        (OSError("I/O error: I/O error: Input/output error (os error 5)"), SourceError),
+        (PermissionError(13, "Permission denied"), SourceError),
+        (_hidden(OSError(5, "Input/output error")), SourceError),
+        (OSError(28, "No space left on device"), RetryableError),
+        (OSError("I/O error: No space left on device (os error 28)"), RetryableError),
+        (OSError(24, "Too many open files"), RetryableError),
+        (PermissionError("403 on the token route"), UnauthorizedError),
+        (ConnectionError("Network error: HTTP status client error (401 Unauthorized), domain: x"), UnauthorizedError),
+        (ConnectionError("Network error: connection refused (os error 111)"), UnreachableError),
+        (ConnectionResetError(104, "Connection reset by peer"), UnreachableError),
+        (RuntimeError("Operation cancelled: Task cancelled"), UnreachableError),
+        (_hidden(NoAnswer("no answer", sent=True)), UnreachableError),
+    ],
+)
+def test_what_the_client_s_own_errors_mean(raised: Exception, error: type[HfWatchError]) -> None:
+    assert type(translate(raised, Phase.STAGING)) is error
+
+
+def test_only_a_commit_that_was_sent_is_unclear() -> None:
+    assert type(translate(NoAnswer("", sent=True), Phase.COMMITTING)) is AmbiguousError
+    assert type(translate(NoAnswer("", sent=False), Phase.COMMITTING)) is UnreachableError
+    assert type(translate(NoAnswer("", sent=True), Phase.READING)) is UnreachableError
