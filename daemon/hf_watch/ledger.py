@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from hf_watch.errors import CorruptLedgerError, LedgerError
-from hf_watch.ledger_file import LedgerFile, door
+from hf_watch.ledger_file import LOCK_TIMEOUT_S, LedgerFile, door
 from hf_watch.model import Digest, Fingerprint, Known
 from hf_watch.paths import join
 
@@ -80,8 +80,15 @@ class Ledger:
     nothing of it was done, and `reopen` comes before the next one.
     """
 
-    def __init__(self, file: Path, *, read_only: bool = False, wall_clock: Callable[[], float] = time.time) -> None:
-        self._file = LedgerFile(file)
+    def __init__(
+        self,
+        file: Path,
+        *,
+        read_only: bool = False,
+        wall_clock: Callable[[], float] = time.time,
+        lock_timeout_s: float = LOCK_TIMEOUT_S,
+    ) -> None:
+        self._file = LedgerFile(file, lock_timeout_s)
         self._wall_clock = wall_clock
         self._read_only = read_only
         self._is_corrupt = False

@@ -81,8 +81,9 @@ def door(file: Path) -> Iterator[None]:
 class LedgerFile:
     """Where a ledger is kept. Safe from any thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
         self.path = path
+        self._lock_timeout_s = lock_timeout_s
 
     def connect(self) -> sqlite3.Connection:
         """Open or create it; one that is corrupt is set aside first.
@@ -131,7 +132,7 @@ class LedgerFile:
     def _prepared(self, uri: str, *, durable: bool) -> sqlite3.Connection:
         with door(self.path):
             connection = sqlite3.connect(
-                uri, uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None,
+                uri, uri=True, timeout=self._lock_timeout_s, isolation_level=None,
                 check_same_thread=False,  # composed on one thread, used by another
             )  # fmt: skip
             try:

@@ -100,6 +100,7 @@ class Worker:
         self._ledger_attempt = 0
         self._named_ledger: float | None = None
         self._ledger_reason: str | None = None
+        self._ledger_at: float | None = None  # when it is opened anew
         self._stop_by: float | None = None
         self._is_draining = False
         self._is_hurried = False  # what is due goes without being gathered for longer
@@ -130,7 +131,13 @@ class Worker:
 
     def turn(self) -> None:
         """One round: what came in, what is due by time, a slice of a scan, a step towards the Hub."""
-        self._whatever_the_ledger(self._turn)
+        if self._ledger_at is None:
+            self._whatever_the_ledger(self._turn)
+        elif (wait_s := self._ledger_at - self._clock()) > 0:
+            self._await_hints(wait_s)  # what is hinted at meanwhile is found by the scan that comes
+        else:
+            self._ledger_at = None
+            self._whatever_the_ledger(self._ledger.reopen)
 
     def _take_up(self) -> None:
         for target in self._targets:
@@ -340,9 +347,10 @@ class Worker:
         self._name_ledger(error, wait_s)
         if self._spec.single_pass and self._ledger_attempt >= GIVE_UP_ATTEMPTS:
             self.failure = str(error)
-        self._pause(wait_s)
-        with contextlib.suppress(LedgerError):  # the next step raises it again
-            self._ledger.reopen()
+        self._ledger_at = self._clock() + wait_s
+        if self._stop_by is not None:
+            self._ledger_at = min(self._ledger_at, self._stop_by)
+        self.status = self._report()
 
     def _name_ledger(self, error: LedgerError, wait_s: float) -> None:
         now = self._clock()
@@ -358,9 +366,3 @@ class Worker:
         if self._ledger_attempt:
             log.info("ledger.recovered", destination=self._spec.name, attempt=self._ledger_attempt)
         self._ledger_attempt, self._named_ledger, self._ledger_reason = 0, None, None
-
-    def _pause(self, wait_s: float) -> None:
-        until = self._clock() + wait_s
-        while (now := self._clock()) < until and self._stop_by is None:
-            self.status = self._report()
-            self._await_hints(until - now)  # what is hinted at meanwhile is found by the scan that comes

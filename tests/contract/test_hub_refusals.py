@@ -35,7 +35,7 @@ from hf_watch.model import Batch, Delete, Destination, Fingerprint, Snapshot, Up
 from hf_watch.scan import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from hf_watch.model import Staged
@@ -71,16 +71,14 @@ class Subject:
         """What the port raises when this call meets the fault."""
         staged = self.stage(content=os.urandom(8).hex().encode()) if which == "commit" else []
         self.local.faults.add(PATHS[which], fault)
+        calls: dict[Call, Callable[[], object]] = {
+            "read": self.client.head,
+            "stage": self.stage,
+            "commit": lambda: self.commit([*staged]),
+            "create": lambda: self.client.create(private=True),
+        }
         with pytest.raises(HfWatchError) as caught:
-            match which:
-                case "read":
-                    self.client.head()
-                case "stage":
-                    self.stage()
-                case "commit":
-                    self.commit([*staged])
-                case "create":
-                    self.client.create(private=True)
+            calls[which]()
         return caught.value
 
 

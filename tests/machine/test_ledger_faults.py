@@ -1,0 +1,186 @@
+"""The ledger under fire: no room, no right, no file, no ledger in it. Nothing is committed that was not intended."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sqlite3
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from hf_watch.errors import LedgerError
+from hf_watch.ledger import Ledger
+from tests.disk import fill, numbered
+from tests.engine import DESTINATION, Engine, target_spec
+from tests.fake_hub import FakeHub
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NAME = "ledger.sqlite3"
+
+
+def _engine(tmp_path: Path, hub: FakeHub, **changes: object) -> Engine:
+    (tmp_path / "drop").mkdir(exist_ok=True)
+    return Engine(tmp_path, [target_spec(tmp_path / "drop", rescan_s=1e6)], hub, **changes)  # type: ignore[arg-type]
+
+
+def _published(files: dict[str, bytes]) -> dict[str, bytes]:
+    return {f"incoming/{name}": content for name, content in files.items()}
+
+
+@contextmanager
+def _no_room(most_bytes: int) -> Iterator[None]:
+    """No file of this process may grow beyond so many bytes: SQLite finds its disk full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_stops_commits_says_so_and_is_waited_for(tmp_path: Path) -> None:
+    files = numbered(50)
+    hub = FakeHub()
+    engine = _engine(tmp_path, hub)
+    with capture_logs() as logs, engine.running() as running:
+        running.go_on(5.0)
+        fill(tmp_path / "drop", files)
+        with _no_room(1_000):
+            running.worker._targets[0].rescan(engine.clock())
+            running.go_on(600.0)
+            assert "commit" not in hub.calls
+            staged = hub.calls.count("stage")
+            assert 1 <= staged <= 20
+            reason = running.worker.status.reason
+            assert reason is not None
+            assert NAME in reason
+        running.go_on(120.0)
+    assert hub.repo.files == _published(files)
+    assert len(hub.repo.commits) == 1
+    assert [each["event"] for each in logs if each["event"].startswith("ledger.")] == [
+        "ledger.failed", "ledger.recovered",
+    ]  # fmt: skip
+
+
+def test_a_full_disk_fails_a_single_pass(tmp_path: Path) -> None:
+    hub = FakeHub()
+    engine = _engine(tmp_path, hub)
+    fill(tmp_path / "drop", numbered(3))
+    with engine.assembled() as assembled, _no_room(1_000):
+        assembled.worker.run()
+    assert assembled.worker.failure is not None
+    assert "commit" not in hub.calls
+
+
+def test_an_answer_that_cannot_be_written_down_is_not_lost(tmp_path: Path) -> None:
+    """The commit is made; what says so finds no room: the paths stay in doubt, and no second commit is made."""
+
+    class Full(Ledger):
+        def recorded_batch(self, *_: object) -> None:
+            with _no_room(1_000):
+                super().recorded_batch(*_)  # type: ignore[arg-type]
+
+    files = numbered(5)
+    fill(tmp_path / "drop", files)
+    hub = FakeHub()
+    engine = _engine(tmp_path, hub, ledger_of=Full)
+    with engine.running() as running:
+        running.go_on(10.0)
+        engine.ledger_of = Ledger
+    assert hub.repo.files == _published(files)
+    engine.sync()
+    assert len(hub.repo.commits) == 1
+
+
+def test_a_ledger_that_is_locked_for_too_long_is_waited_for(tmp_path: Path) -> None:
+    hub = FakeHub()
+    engine = _engine(tmp_path, hub, ledger_of=partial(Ledger, lock_timeout_s=0.0))
+    engine.sync()
+    files = numbered(3)
+    fill(tmp_path / "drop", files)
+    with engine.running() as running, closing(sqlite3.connect(tmp_path / NAME, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        running.turn(5)
+        assert not hub.repo.files
+        other.execute("ROLLBACK")
+        running.go_on(120.0)
+    assert hub.repo.files == _published(files)
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_corrupt_ledger_is_set_aside_and_found_out_anew_without_an_upload(tmp_path: Path, large: bool) -> None:
+    files = {"large": os.urandom(11 << 20)} if large else numbered(60)
+    fill(tmp_path / "drop", files)
+    hub = FakeHub()
+    engine = _engine(tmp_path, hub, inline_bytes=1 << 20)
+    engine.sync()
+    (tmp_path / NAME).write_bytes(b"this is no ledger" * 1_000)
+    hub.calls.clear()
+    with capture_logs() as logs:
+        engine.sync()
+    assert not {"stage", "commit"} & set(hub.calls)
+    assert [each["event"] for each in logs if "ledger" in each["event"]] == ["ledger.set_aside"]
+    assert len(list(tmp_path.glob(f"{NAME}.corrupt-*"))) == 1
+    hub.calls.clear()
+    engine.sync()
+    assert hub.calls == ["check_write", "head"]
+
+
+def test_a_ledger_that_becomes_corrupt_while_it_is_used_is_set_aside(tmp_path: Path) -> None:
+    files = numbered(60)
+    fill(tmp_path / "drop", files)
+    hub = FakeHub()
+    engine = _engine(tmp_path, hub)
+    engine.sync()
+    with capture_logs() as logs, engine.running() as running:
+        running.go_on(10.0)
+        with (tmp_path / NAME).open("r+b") as file:
+            size = file.seek(0, 2)
+            assert size > 8 * 4096
+            file.seek(4096)
+            file.write(b"\xff" * (size - 4096))
+        fill(tmp_path / "drop", {"new": b"new"})
+        running.worker._targets[0].rescan(engine.clock())
+        running.go_on(200.0)
+    assert hub.repo.files == _published({**files, "new": b"new"})
+    assert "ledger.set_aside" in [each["event"] for each in logs]
+    assert len(hub.repo.commits) == 2
+
+
+def test_a_state_directory_that_is_emptied_costs_time_and_nothing_else(tmp_path: Path) -> None:
+    files = numbered(60)
+    fill(tmp_path / "drop", files)
+    hub = FakeHub()
+    engine = _engine(tmp_path, hub)
+    with engine.running() as running:
+        running.go_on(10.0)
+        for file in tmp_path.glob(f"{NAME}*"):
+            file.unlink()
+        fill(tmp_path / "drop", {"new": b"new"})
+        running.worker._targets[0].rescan(engine.clock())
+        running.go_on(120.0)
+    assert hub.repo.files == _published({**files, "new": b"new"})
+    assert len(hub.repo.commits) == 2
+    with Ledger(tmp_path / NAME) as ledger:
+        assert ledger.count(ledger.root(DESTINATION, str(tmp_path / "drop"), "incoming")) == 61
+
+
+def test_two_connections_that_find_it_corrupt_set_it_aside_once(tmp_path: Path) -> None:
+    with Ledger(tmp_path / NAME) as one, Ledger(tmp_path / NAME) as other:
+        one.root(DESTINATION, "x", "")
+        one._is_corrupt = other._is_corrupt = True
+        one.reopen()
+        root = one.root(DESTINATION, "x", "")
+        one.see_head(root, "head")
+        with pytest.raises(LedgerError):
+            other.see_head(root, "lost")
+        other.reopen()
+        assert other.head(root) == "head"
+    assert len([each for each in tmp_path.iterdir() if "corrupt" in each.name and each.name.endswith("Z")]) <= 1
