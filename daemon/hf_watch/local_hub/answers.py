@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -44,7 +45,14 @@ def last_commit(revision: Revision) -> dict[str, Any]:
 
 def next_page(request: Request, **query: str | int) -> dict[str, str]:
     """The header that names the next page."""
-    return {"Link": f'<{request.url.include_query_params(**query)}>; rel="next"'}
+    asked = urlencode({**request.query_params, **query})
+    return {"Link": f'<{request.url.scheme}://{request.url.netloc}{path_as_sent(request)}?{asked}>; rel="next"'}
+
+
+def path_as_sent(request: Request) -> str:
+    """The path of a request with everything escaped that was."""
+    raw: bytes = request.scope["raw_path"]
+    return raw.decode("ascii")
 
 
 def date(at_s: float) -> str:

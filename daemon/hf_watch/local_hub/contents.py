@@ -6,13 +6,13 @@ import base64
 import binascii
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs
 
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from . import refusals
-from .answers import directory_item, file_item, last_commit, next_page
+from .answers import directory_item, file_item, last_commit, next_page, path_as_sent
 from .bodies import is_set, parsed_object, whole_number
 from .refusals import Refusal, bad_request
 from .repo_paths import parents
@@ -41,10 +41,10 @@ class Contents:
         routes = [
             Route(f"{REPO}/paths-info/{AT}", self.paths_info, methods=["POST"]),
             Route(f"{REPO}/tree/{AT}", self.tree),
-            Route(f"{REPO}/tree/{AT}/{{path:path}}", self.tree),
+            Route(f"{REPO}/tree/{AT}/{{path:repo_path}}", self.tree),
         ]
         for kind, prefix in URL_PREFIX.items():
-            path = f"/{prefix}{{namespace}}/{{name}}/resolve/{AT}/{{path:path}}"
+            path = f"/{prefix}{{namespace}}/{{name}}/resolve/{AT}/{{path:repo_path}}"
             routes.append(Route(path, self._resolver(kind)))
         return routes
 
@@ -134,8 +134,7 @@ class Contents:
         headers |= self._xet_headers(repo, revision, file)
         if "stored" in request.query_params:
             return FileResponse(self._state.objects.large(file.sha256), headers=headers)
-        place = quote(f"{request.url.path}?stored=1", safe="/?=%")
-        return RedirectResponse(f"{self._state.url}{place}", 302, headers)
+        return RedirectResponse(f"{self._state.url}{path_as_sent(request)}?stored=1", 302, headers)
 
     def _xet_headers(self, repo: Repo, revision: Revision, file: File) -> dict[str, str]:
         """Where a file that came as Xet can be had as Xet."""

@@ -28,13 +28,13 @@ class Heads:
     def show(self) -> None:
         """Bring the plain files up to what the store says; after each commit, and at start, where a kill left off."""
         with self._lock:
-            for repo, branch, written, removed in self.store.not_shown():
-                root = self._root(repo, branch)
-                for path in removed:
+            for branch in self.store.not_shown():
+                root = self._root(branch.repo, branch.name)
+                for path in branch.removed:
                     self._remove(root, path)
-                for file in written:
+                for file in branch.written:
                     self._write(root, file)
-                self.store.shown(repo, branch)
+                self.store.shown(branch)
 
     def forget(self, repo: Repo, branch: str | None = None) -> None:
         """Remove the plain files of a branch, or of the whole repo, before it goes by another name."""

@@ -109,3 +109,14 @@ class Discussion:
     author: str
     at_s: float
     base: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NotShown:
+    """A branch whose plain files are behind its `head`: what is to be written, and what removed."""
+
+    repo: Repo
+    name: str
+    head: int
+    written: tuple[File, ...]
+    removed: tuple[str, ...]

@@ -82,4 +82,4 @@ def answer_refusal(_request: Request, refusal: Exception) -> Response:
 
 def _header_text(text: str) -> str:
     """`text` as one line that a header can carry."""
-    return " ".join(text.encode("ascii", "replace").decode().split())
+    return " ".join("".join(each if " " <= each <= "~" else "?" for each in line) for line in text.split())

@@ -39,7 +39,7 @@ class Repos:
             Route(f"{REPO}/settings", self.settings, methods=["PUT"]),
             Route(lone, self.without_namespace),
             Route(f"{lone}/revision/{AT}", self.without_namespace),
-            Route(f"/{{name}}/resolve/{AT}/{{path:path}}", self.without_namespace),
+            Route(f"/{{name}}/resolve/{AT}/{{path:repo_path}}", self.without_namespace),
         ]
 
     async def without_namespace(self, request: Request) -> Response:

@@ -76,8 +76,15 @@ class _Revision(Convertor[str]):
         return value
 
 
+class _Path(_Revision):
+    """A path in a repo, whether its slashes were escaped or not."""
+
+    regex = ".*"
+
+
 register_url_convertor("kind", _Kind())
 register_url_convertor("revision", _Revision())
+register_url_convertor("repo_path", _Path())
 
 
 class _Server(uvicorn.Server):

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from .git_ids import blob_id, pointer_id
-from .records import Discussion, File, Repo, Revision
+from .records import Discussion, File, NotShown, Repo, Revision
 from .refusals import branch_moved, entry_not_found, revision_not_found
 
 if TYPE_CHECKING:
@@ -307,28 +307,30 @@ class Store:
         with self._transaction() as db:
             db.execute("DELETE FROM tag WHERE (repo_id, name) = (?, ?)", (repo.id, name))
 
-    def not_shown(self) -> list[tuple[Repo, str, list[File], list[str]]]:
-        """For each branch whose plain files are behind: what to write and what to remove."""
+    def not_shown(self) -> list[NotShown]:
+        """The branches whose plain files are behind."""
         behind = []
         for repo in self.repos():
             rows = self._all("SELECT id, name, head, shown FROM branch WHERE repo_id = ? AND head > shown", repo.id)
-            for branch_id, name, _head, shown in rows:
+            for branch_id, name, head, shown in rows:
                 changed = self._all("SELECT DISTINCT path FROM version WHERE repo_id = ? AND seq > ?", repo.id, shown)
-                paths = [str(path) for (path,) in changed]
-                held = {path: self._entry(int(str(branch_id)), path) for path in paths}
-                behind.append(
-                    (repo, str(name), [f for f in held.values() if f], [path for path, f in held.items() if not f])
-                )
+                held = {str(path): self._entry(int(str(branch_id)), str(path)) for (path,) in changed}
+                written = tuple(file for file in held.values() if file)
+                removed = tuple(path for path, file in held.items() if not file)
+                behind.append(NotShown(repo, str(name), int(str(head)), written, removed))
         return behind
 
     def _entry(self, branch_id: int, path: str) -> File | None:
         rows = self._all(f"SELECT {_FILE} FROM entry WHERE (branch_id, path) = (?, ?)", branch_id, path)
         return File(*rows[0]) if rows else None  # type: ignore[arg-type]
 
-    def shown(self, repo: Repo, branch: str) -> None:
-        """The plain files are as the branch's head."""
+    def shown(self, branch: NotShown) -> None:
+        """The plain files are what the branch was when it was found behind; it may have gone on since."""
         with self._transaction() as db:
-            db.execute("UPDATE branch SET shown = head WHERE (repo_id, name) = (?, ?)", (repo.id, branch))
+            db.execute(
+                "UPDATE branch SET shown = ? WHERE (repo_id, name) = (?, ?)",
+                (branch.head, branch.repo.id, branch.name),
+            )
 
 
 _REPO = "id, kind, namespace, name, private, gated, created_s"
