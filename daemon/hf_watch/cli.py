@@ -116,19 +116,18 @@ def _app(options: dict[str, Any], *, needs_token: bool = True) -> Iterator[App]:
     """The settings of the command line's options, checked, and a local Hub if one was asked for."""
     config, local = options.pop("config"), options.pop("local")
     setting_sources.prepare_environment(ENV_FILE)
-    if local is not None:
-        options["create_repo"] = True
     loaded = setting_sources.load(options, config, ENV_FILE)
-    state_dir = places.state_dir_of(loaded.settings, loaded.config)
+    settings = loaded.settings if local is None else loaded.settings.creating_repos()
+    state_dir = places.state_dir_of(settings, loaded.config)
     hub_dir = _hub_dir(local) if local is not None else None
-    places.check(loaded.settings, [state_dir, *([hub_dir] if hub_dir else [])])
-    logs.configure(loaded.settings.log_level)
+    places.check(settings, [state_dir, *([hub_dir] if hub_dir else [])])
+    logs.configure(settings.log_level)
     with ExitStack() as opened:
         endpoint = opened.enter_context(_endpoint(hub_dir))
         _look_for_token(required=needs_token)
         from hf_watch.app import App  # noqa: PLC0415  it imports the client
 
-        yield App(loaded.settings, state_dir, endpoint)
+        yield App(settings, state_dir, endpoint)
 
 
 def _hub_dir(local: str) -> Path:

@@ -187,6 +187,11 @@ class Settings(_Table):
     log_level: LogLevel = Field(default="info", description="what is logged: debug, info, warning, error")
     state_dir: Directory | None = Field(default=None, description="where the ledger is kept")
 
+    def creating_repos(self) -> Settings:
+        """The same, with every repo created when it is missing: a local Hub has none to begin with."""
+        targets = tuple(target.model_copy(update={"create_repo": True}) for target in self.target)
+        return self.model_copy(update={"target": targets})
+
     def named_targets(self) -> list[tuple[str, TargetSettings]]:
         """Each target with a name for the log: its directory's, with a number where two have the same."""
         named: dict[str, TargetSettings] = {}

@@ -266,6 +266,21 @@ def test_what_cannot_be_done_is_one_line(
     assert ended.stderr.count(b"\n") == 1
 
 
+def test_a_local_hub_takes_every_target_of_a_file(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a").write_text(name)
+    (tmp_path / "hf-watch.toml").write_text(
+        '[[target]]\nsource = "one"\ndest = "hf://datasets/acme/one"\nquiet_s = 0.1\n'
+        '[[target]]\nsource = "two"\ndest = "hf://acme/two/below"\nquiet_s = 0.1\n'
+    )
+    ended = run(["sync", "--local", str(tmp_path / "hub")], environment("", tmp_path), tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    with LocalHub(tmp_path / "hub", open_namespaces=True) as hub:
+        assert hub.read("dataset", "acme/one", "a") == b"one"
+        assert hub.read("model", "acme/two", "below/a") == b"two"
+
+
 def test_elsewhere_than_on_linux_it_says_so_in_one_line() -> None:
     code = "import sys; sys.platform = 'darwin'; from hf_watch.__main__ import main; main()"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
