@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from contextlib import ExitStack
@@ -11,6 +12,10 @@ from typing import TYPE_CHECKING
 from hf_watch import checks, preview, state_lock
 from hf_watch.assembly import Assembled, DestinationSpec, Surroundings, assemble
 from hf_watch.budget import Budget
+from hf_watch.commands import Pause
+from hf_watch.control.daemon import Daemon, Steered
+from hf_watch.control.pauses import Pauses
+from hf_watch.control.server import serving
 from hf_watch.destinations import Place, place_of
 from hf_watch.errors import ConfigError, SourceError
 from hf_watch.filters import Filter
@@ -30,14 +35,19 @@ from hf_watch.watch import RootWatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from hf_watch.control.server import Control
     from hf_watch.model import Destination, Receipt, Upload
     from hf_watch.ports import Sink
     from hf_watch.publish import Parcel
     from hf_watch.settings import Settings, TargetSettings
+    from hf_watch.status import WorkerStatus
+    from hf_watch.worker import Worker
 
 LEDGER_NAME = "ledger.sqlite3"
+PAUSES_NAME = "paused.json"
 HOUR_S = 3600.0
 STAGED_SHARE = 4  # of a destination's memory: the client holds three to four times of what it sends
 
@@ -66,8 +76,35 @@ class App:
         block_signals()
         with state_lock.held(self.state_dir), ExitStack() as opened:
             assembled = list(self._assembled(opened, single_pass=single_pass, verify=verify))
+            control = None if single_pass else opened.enter_context(self._control([each for _, each in assembled]))
             code = Service([(name, each.worker) for name, each in assembled], self.settings.shutdown_s).run()
+        if control is not None and control.has_died:
+            return 1
         return 1 if single_pass and any(each.gave_up for _, each in assembled) else code
+
+    def _control(self, assembled: Sequence[Assembled]) -> AbstractContextManager[Control]:
+        """The control socket, after every target is paused that was when the last daemon ended."""
+        pauses = Pauses(self.state_dir / PAUSES_NAME)
+        paused = pauses.load()
+        targets = list(self._steered(assembled))
+        for each in targets:
+            if each.bound in paused:
+                each.inbox.ask(Pause(each.index))
+        daemon = Daemon(
+            targets=targets,
+            ledger=self.state_dir / LEDGER_NAME,
+            pauses=pauses,
+            paused=paused,
+            hub_url=self.endpoint.url,
+            max_lag_s=self.settings.health.max_lag_s,
+            clock=time.monotonic,
+        )
+        return serving(daemon, self.state_dir, os.environ)
+
+    def _steered(self, assembled: Sequence[Assembled]) -> Iterator[Steered]:
+        for (destination, targets), each in zip(self._destinations().items(), assembled, strict=True):
+            for index, (_, spec) in enumerate(targets):
+                yield Steered(spec.name, spec.source, spec.prefix, destination, index, each.inbox, _Status(each.worker))
 
     def plan(self, *, ask_hub: bool) -> tuple[list[preview.Preview], preview.Estimate]:
         """What a pass would do. Takes no lock and changes nothing; raises HubError when the Hub does not answer."""
@@ -218,6 +255,16 @@ def _target_spec(name: str, target: TargetSettings, place: Place) -> TargetSpec:
         poll_s=target.poll_s,
         on_delete=target.on_delete,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Status:
+    """What a worker says of itself at the moment."""
+
+    worker: Worker
+
+    def __call__(self) -> WorkerStatus:
+        return self.worker.status
 
 
 def _no_watch(_spec: TargetSpec, _sink: Sink) -> None:

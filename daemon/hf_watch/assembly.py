@@ -69,6 +69,7 @@ class Assembled:
     worker: Worker
     pulse: Pulse  # the worker's
     gave_up: dict[str, str]
+    inbox: Inbox  # where the worker is asked for something
 
 
 def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
@@ -113,7 +114,7 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
         clock=around.clock,
         unit_random=around.unit_random,
     )  # fmt: skip
-    return Assembled(worker, pulse, snapshots.gave_up)
+    return Assembled(worker, pulse, snapshots.gave_up, around.inbox)
 
 
 def _target(spec: TargetSpec, destination: Destination, around: Surroundings, index: int) -> Target:

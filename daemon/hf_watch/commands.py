@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from hf_watch.errors import HfWatchError
+
 
 @dataclass(frozen=True, slots=True)
 class Pause:
@@ -75,11 +77,16 @@ class Request:
     command: Command
     future: Future[Answer] = field(repr=False)
 
-    def is_dropped(self) -> bool:
-        """Whether nobody waits for the answer any more."""
-        return self.future.cancelled()
+    def is_over(self) -> bool:
+        """Whether nobody waits for an answer any more: it was given, or is not wanted."""
+        return self.future.done()
 
     def answer(self, answer: Answer) -> None:
         """Give the answer, once; called by the worker."""
         if self.future.set_running_or_notify_cancel():
             self.future.set_result(answer)
+
+    def refuse(self, error: HfWatchError) -> None:
+        """Say why it cannot be done, instead of an answer."""
+        if self.future.set_running_or_notify_cancel():
+            self.future.set_exception(error)

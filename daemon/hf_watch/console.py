@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from hf_watch.checks import Level
@@ -12,10 +13,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hf_watch.checks import Check
+    from hf_watch.control.contract import CommitsView, DoneView, FlushView, StatusView, TargetView
     from hf_watch.model import Receipt, Upload
     from hf_watch.preview import Estimate, Item, Preview
     from hf_watch.settings import Settings
 
+STATUS_HEADINGS = ("target", "state", "waiting", "in flight", "quarantine", "today", "oldest", "last", "next")
 SHOWN_ITEMS = 20  # of each kind for a person; --json has them all
 
 
@@ -142,3 +145,83 @@ def config_json(settings: Settings, config: Path | None, state_dir: Path) -> dic
         **settings.model_dump(mode="json"),
         "state_dir": str(state_dir),
     }
+
+
+def status_text(status: StatusView) -> Iterator[str]:
+    """The lines of `status`: a table, then what a person should look at."""
+    rows = [STATUS_HEADINGS, *(_status_row(each) for each in status.targets)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(STATUS_HEADINGS))]
+    for row in rows:
+        cells = [
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
+    for target in status.targets:
+        yield from _status_details(target)
+    yield f"{status.health}" + (":" if status.problems else "")
+    for problem in status.problems:
+        yield f"  {problem}"
+
+
+def _status_row(target: TargetView) -> tuple[str, ...]:
+    last = target.last_commit
+    return (
+        target.target,
+        target.state,
+        str(target.waiting),
+        str(target.in_flight),
+        str(target.quarantined),
+        str(target.published_today),
+        "-" if target.oldest_s is None else duration_text(target.oldest_s),
+        "-" if last is None else age_text(last.at),
+        "-" if target.next_commit_s is None else _in_text(target.next_commit_s),
+    )
+
+
+def _in_text(seconds: float) -> str:
+    return "now" if seconds < 1 else f"in {duration_text(seconds)}"
+
+
+def age_text(stamp: str) -> str:
+    """How long ago a moment of the wall clock is."""
+    passed_s = (datetime.now(UTC) - datetime.fromisoformat(stamp)).total_seconds()
+    return duration_text(max(0.0, passed_s))
+
+
+def _status_details(target: TargetView) -> Iterator[str]:
+    yield f"{target.target}: {target.source} -> {target.dest}"
+    if target.last_commit is not None:
+        yield f"  last commit: {target.last_commit.url}"
+    if target.reason is not None:
+        yield f"  waits: {target.reason}"
+
+
+def done_text(verb: str, done: DoneView) -> Iterator[str]:
+    """The lines of `pause`, `resume` and `retry`."""
+    paths = f", {done.paths} paths" if done.paths else ""
+    yield f"{verb}: {', '.join(done.targets)}{paths}"
+    if done.pending:
+        yield f"  {', '.join(done.pending)}: when the call of the Hub that is under way is over"
+
+
+def flush_text(flush: FlushView) -> Iterator[str]:
+    """The lines of `flush`."""
+    if flush.published is None:
+        yield f"{flush.paths} paths are to go at once"
+    elif flush.published:
+        yield "everything is published"
+    else:
+        yield f"{flush.left_count} not published:"
+        for left in flush.left[:SHOWN_ITEMS]:
+            yield f"  {left.target}: {left.path or 'all of it'}  ({left.reason})"
+        if flush.left_count > SHOWN_ITEMS:
+            yield f"  … and {flush.left_count - SHOWN_ITEMS} more (--json lists them)"
+
+
+def history_text(commits: CommitsView) -> Iterator[str]:
+    """The lines of `history`."""
+    for each in commits.commits:
+        yield f"{each.at}  {each.files:>6} files  {size_text(each.bytes):>9}  {each.url}"
+    if not commits.commits:
+        yield "no commits yet"

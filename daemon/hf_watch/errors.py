@@ -15,6 +15,10 @@ class AlreadyRunningError(HfWatchError):
     """Another daemon holds the state directory."""
 
 
+class NotRunningError(HfWatchError):
+    """No daemon answers at this state directory."""
+
+
 class NotSettledError(HfWatchError):
     """The file moved while it was read, or is being written: settle it again."""
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hf_watch.settings import Settings, TargetSettings
 
 APP_NAME = "hf-watch"
+SYSTEM_STATE_DIR = Path("/var/lib/hf-watch")  # systemd's, for the system's service
 SHORT_HASH = 12  # hex digits; two configurations of one user never meet by chance
 
 
@@ -42,6 +43,11 @@ def _identity(settings: Settings, config: Path | None) -> bytes:
 def _real(path: Path) -> Path:
     """Where `path` leads, as far as that can be known; Path.resolve fails on a loop of links."""
     return Path(os.path.realpath(path))
+
+
+def state_dirs_to_look_in(settings: Settings, config: Path | None) -> tuple[Path, ...]:
+    """Where the daemon of these settings may keep its state: as it would be started here, or by systemd."""
+    return state_dir_of(settings, config), SYSTEM_STATE_DIR
 
 
 def local_hub_dir() -> Path:

@@ -176,6 +176,14 @@ class UploadSettings(_Table):
     )
 
 
+class HealthSettings(_Table):
+    """When all is well: `[health]`."""
+
+    max_lag_s: Interval = Field(
+        default=300.0, description="healthy means that nothing has been settled and unpublished for longer"
+    )
+
+
 class Settings(_Table):
     """All settings of one process."""
 
@@ -183,6 +191,7 @@ class Settings(_Table):
     commit: CommitSettings = CommitSettings()
     memory: MemorySettings = MemorySettings()
     upload: UploadSettings = UploadSettings()
+    health: HealthSettings = HealthSettings()
     shutdown_s: Seconds = Field(default=20.0, description="how long a stop may take to publish what has settled")
     log_level: LogLevel = Field(default="info", description="what is logged: debug, info, warning, error")
     state_dir: Directory | None = Field(default=None, description="where the ledger is kept")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from hf_watch import scan
 from hf_watch.commands import Answer, Barrier, Flush, Left, Pause, Request, Resume, Retry
+from hf_watch.errors import LedgerError
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import within
 from hf_watch.snapshots import IGNORED_REASON
@@ -82,8 +83,15 @@ class Steering:
 
     def obey(self, requests: Sequence[Request]) -> bool:
         """Do what was asked. Whether what has settled is to go at once, whatever the pace."""
-        at_once = [self._do(request) for request in requests if not request.is_dropped()]
+        at_once = [self._tried(request) for request in requests if not request.is_over()]
         return any(at_once)
+
+    def _tried(self, request: Request) -> bool:
+        try:
+            return self._do(request)
+        except LedgerError as error:
+            request.refuse(error)  # the worker meets it again by itself
+            return False
 
     def _do(self, request: Request) -> bool:
         now = self._clock()
@@ -134,7 +142,8 @@ class Steering:
         for request in requests:
             request.answer(_answer([Left(0, "", STOPPING)]))
         for each in self._open:
-            each.request.answer(_answer(self._left(each.passages) or [Left(0, "", STOPPING)]))
+            left = [left for passage in each.passages for left in self._unpublished(passage)]
+            each.request.answer(_answer(left or [Left(0, "", STOPPING)]))
         self._open = []
 
     def _begin(self, index: int, now: float) -> _Passage:
@@ -148,13 +157,13 @@ class Steering:
             self._ask_for_scan(passage)
         if passage.step in {_Step.SCAN, _Step.SENT} and target.taken_up != passage.taken_up:
             self._ask_for_scan(passage)  # what waited was forgotten when the root was let go
-        if passage.step is _Step.SCAN and target.scanned_from >= passage.asked and not target.is_scanning:
+        is_found = passage.step is _Step.SCAN and target.scanned_from >= passage.asked and not target.is_scanning
+        if is_found:
             passage.step, passage.mark = _Step.SENT, now
             target.settler.hurry(now)
-            return True
         if passage.step is _Step.SENT and not target.is_lost and not self._waits(passage):
             passage.step = _Step.PASSED
-        return False
+        return is_found and passage.step is _Step.SENT
 
     def _ask_for_scan(self, passage: _Passage) -> None:
         passage.step, passage.asked, passage.taken_up = _Step.SCAN, self._clock(), passage.target.taken_up
@@ -174,7 +183,7 @@ class Steering:
 
     def _is_over(self, barrier: _Open) -> bool:
         """Whether a barrier is answered, or nobody waits for its answer any more."""
-        if barrier.request.is_dropped():
+        if barrier.request.is_over():
             return True
         is_decided = all(passage.is_decided for passage in barrier.passages)
         if not is_decided and (barrier.until is None or self._clock() < barrier.until):
@@ -183,9 +192,9 @@ class Steering:
         return True
 
     def _left(self, passages: Sequence[_Passage]) -> list[Left]:
-        return [left for passage in passages for left in self._left_of(passage)]
+        return [left for passage in passages for left in (*self._unpublished(passage), *self._set_aside(passage))]
 
-    def _left_of(self, passage: _Passage) -> Iterator[Left]:
+    def _unpublished(self, passage: _Passage) -> Iterator[Left]:
         target, index = passage.target, passage.index
         if passage.step is not _Step.PASSED:
             if target.is_lost:
@@ -197,9 +206,12 @@ class Steering:
                 yield Left(index, waiting.path, _why(target, waiting))
         for directory in target.unreadable():
             yield Left(index, directory, "the directory cannot be read")
+
+    def _set_aside(self, passage: _Passage) -> Iterator[Left]:
+        target = passage.target
         for each in self._ledger.quarantined(target.root):
             if each.reason != IGNORED_REASON and scan.is_file(target.path, each.path):
-                yield Left(index, each.path, each.reason)
+                yield Left(passage.index, each.path, each.reason)
 
 
 def _why(target: Target, waiting: Waiting) -> str:

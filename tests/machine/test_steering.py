@@ -160,6 +160,16 @@ def test_a_barrier_finds_what_no_event_told_of(tmp_path: Path, drop: Path) -> No
         assert hub.repo.files == {"incoming/unseen.txt": b"unseen"}
 
 
+def test_a_barrier_with_nothing_to_wait_for_takes_no_time(tmp_path: Path, drop: Path) -> None:
+    with Engine(tmp_path, [target_spec(drop)], FakeHub()).running() as running:
+        running.go_on(1.0)
+        asked = running.clock()
+        passed = _barrier(running)
+        while not passed.done():
+            running.turn()
+        assert running.clock() - asked < 0.1
+
+
 def test_a_barrier_waits_for_what_the_hub_refuses(tmp_path: Path, drop: Path) -> None:
     hub = FakeHub()
     with Engine(tmp_path, [target_spec(drop)], hub).running() as running:

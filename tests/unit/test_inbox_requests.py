@@ -26,11 +26,11 @@ def test_an_answer_reaches_whoever_asked() -> None:
     assert future.result(0) == Answer(3)
 
 
-def test_an_answer_that_nobody_waits_for_any_more_is_dropped() -> None:
+def test_an_answer_that_nobody_waits_for_any_more_is_over() -> None:
     inbox = Inbox()
     future = inbox.ask(Flush())
     [request] = inbox.requests()
-    assert not request.is_dropped()
+    assert not request.is_over()
     assert future.cancel()
-    assert request.is_dropped()
+    assert request.is_over()
     request.answer(Answer(3))

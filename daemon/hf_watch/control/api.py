@@ -1,0 +1,294 @@
+"""The routes of the control socket. Reads never wait for a worker; commands wait for one a moment, a flush as asked."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+from pydantic import BaseModel, ValidationError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from hf_watch.commands import Answer, Barrier, Flush, Left, Pause, Resume, Retry
+from hf_watch.control import view
+from hf_watch.control.contract import (
+    CommitsView,
+    DoneView,
+    ErrorView,
+    FlushQuestion,
+    FlushView,
+    LeftView,
+    QuarantineView,
+    RetryQuestion,
+    StatusView,
+    TargetQuestion,
+)
+from hf_watch.control.openapi import Operation, Query, document
+from hf_watch.errors import HfWatchError
+from hf_watch.paths import printable, within
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from starlette.requests import Request
+
+    from hf_watch.commands import Command
+    from hf_watch.control.daemon import Daemon, Steered
+    from hf_watch.control.pauses import Bound
+    from hf_watch.inbox import Inbox
+
+ANSWER_S = 2.0  # what a worker that is not inside a call of the Hub needs is milliseconds
+GRACE_S = 2.0  # for a worker to say what is left when a flush's time is up
+MOST_BODY_BYTES = 64 << 10
+MOST_REQUESTS = 64  # commands that wait for a worker at a time
+MOST_PAGE = 1_000
+USUAL_PAGE = 100
+BODY_S = 10.0
+UNANSWERED = Answer(left=(Left(0, "", "its worker waits for the Hub, and could not say what is left"),), left_count=1)
+
+log = structlog.get_logger()
+
+Q = TypeVar("Q", bound=BaseModel)
+
+
+class Api:
+    """Answers for one daemon, on the event loop of the control socket's thread."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._paused = daemon.paused
+        self._asked = 0
+
+    def app(self) -> Starlette:
+        """The ASGI application."""
+        routes = [
+            Route(each.path, _answering(getattr(self, each.name)), methods=[each.method], name=each.name)
+            for each in OPERATIONS
+        ]
+        return Starlette(
+            routes=[*routes, Route("/v1/openapi.json", _openapi)],
+            exception_handlers={
+                HTTPException: _refused, ValidationError: _invalid, HfWatchError: _unavailable, OSError: _unavailable,
+                Exception: _failed,
+            },
+        )  # fmt: skip
+
+    async def status(self, _: Request) -> BaseModel:
+        """How every target is doing, and whether all is well."""
+        return view.status(self._daemon, self._paused, datetime.now(UTC).astimezone())
+
+    async def quarantine(self, request: Request) -> BaseModel:
+        """What is set aside, and why."""
+        asked = request.query_params
+        chosen = self._chosen(asked.get("target"))
+        limit = _limit(asked.get("limit"))
+        try:
+            return view.quarantine(self._daemon, chosen, asked.get("after", ""), limit)
+        except ValueError as error:
+            raise HTTPException(400, "after: give what the page before said as next") from error
+
+    async def commits(self, request: Request) -> BaseModel:
+        """The latest commits."""
+        asked = request.query_params
+        return view.commits(self._daemon, self._chosen(asked.get("target")), _limit(asked.get("limit")))
+
+    async def pause(self, request: Request) -> BaseModel:
+        """Go on watching, and publish nothing of a target until it is resumed, across restarts."""
+        chosen = self._chosen((await _question(request, TargetQuestion)).target)
+        self._keep(self._paused | {each.bound for each in chosen})
+        return await self._do([(each, Pause(each.index)) for each in chosen])
+
+    async def resume(self, request: Request) -> BaseModel:
+        """Publish a paused target again."""
+        chosen = self._chosen((await _question(request, TargetQuestion)).target)
+        self._keep(self._paused - {each.bound for each in chosen})
+        return await self._do([(each, Resume(each.index)) for each in chosen])
+
+    async def retry(self, request: Request) -> BaseModel:
+        """Take files out of quarantine, and try them again at once, whatever was waited for."""
+        path = (await _question(request, RetryQuestion)).path
+        meant = [(each, inside) for each in self._daemon.targets if (inside := _inside(each, path)) is not None]
+        if not meant:
+            raise HTTPException(404, "path: it lies in no watched directory")
+        return await self._do([(each, Retry(each.index, inside)) for each, inside in meant])
+
+    async def flush(self, request: Request) -> BaseModel:
+        """Let go at once what has settled; with `wait`, answer when all that is on disk is on the Hub."""
+        question = await _question(request, FlushQuestion)
+        if question.wait:
+            return await self._barrier(request, question.timeout_s)
+        done = await self._do([(each, Flush()) for each in self._one_each()])
+        return FlushView(published=None, paths=done.paths, left=(), left_count=0)
+
+    async def _barrier(self, request: Request, timeout_s: float | None) -> FlushView:
+        """A barrier for each worker. What a worker does not answer in time counts as not published."""
+        until = None if timeout_s is None else self._daemon.clock() + timeout_s
+        asked = [(each, self._ask(each.inbox, Barrier(until))) for each in self._one_each()]
+        await _any_end(
+            asyncio.gather(*(future for _, future in asked)),
+            asyncio.ensure_future(_gone(request)),
+            timeout_s=None if timeout_s is None else timeout_s + GRACE_S,
+        )
+        left: list[LeftView] = []
+        count = 0
+        for each, future in asked:
+            answer = future.result() if future.done() and not future.cancelled() else UNANSWERED
+            left.extend(view.left(self._sharing(each.inbox), answer.left))
+            count += answer.left_count
+        return FlushView(published=not count, paths=0, left=tuple(left), left_count=count)
+
+    async def _do(self, commands: Sequence[tuple[Steered, Command]]) -> DoneView:
+        """Ask the workers. One that is inside a call of the Hub will do it when the call is over."""
+        asked = [(each, self._ask(each.inbox, command)) for each, command in commands]
+        await asyncio.wait([future for _, future in asked], timeout=ANSWER_S)
+        return DoneView(
+            targets=tuple(each.name for each, _ in asked),
+            paths=sum(future.result().paths for _, future in asked if future.done()),
+            pending=tuple(each.name for each, future in asked if not future.done()),
+        )
+
+    def _ask(self, inbox: Inbox, command: Command) -> asyncio.Future[Answer]:
+        if self._asked >= MOST_REQUESTS:
+            raise HTTPException(503, "too many requests wait for a worker already")
+        self._asked += 1
+        future = asyncio.wrap_future(inbox.ask(command))
+        future.add_done_callback(self._answered)
+        return future
+
+    def _answered(self, _: asyncio.Future[Answer]) -> None:
+        self._asked -= 1
+
+    def _keep(self, paused: frozenset[Bound]) -> None:
+        self._daemon.pauses.save(paused)  # first: what is answered for must outlive the process
+        self._paused = paused
+
+    def _chosen(self, name: str | None) -> Sequence[Steered]:
+        chosen = [each for each in self._daemon.targets if name is None or each.name == name]
+        if not chosen:
+            known = ", ".join(each.name for each in self._daemon.targets)
+            raise HTTPException(404, f"target: {name!r} is unknown; there are: {known}")
+        return chosen
+
+    def _one_each(self) -> Sequence[Steered]:
+        """One target of each worker."""
+        return list({each.inbox: each for each in self._daemon.targets}.values())
+
+    def _sharing(self, inbox: Inbox) -> Sequence[Steered]:
+        return [each for each in self._daemon.targets if each.inbox is inbox]
+
+
+LIMIT = Query("limit", {"type": "integer", "minimum": 1, "maximum": MOST_PAGE, "default": USUAL_PAGE})
+TARGET = Query("target", {"type": "string"})
+OPERATIONS = (
+    Operation("status", "GET", "/v1/status", StatusView),
+    Operation("quarantine", "GET", "/v1/quarantine", QuarantineView, queries=(TARGET, Query("after"), LIMIT)),
+    Operation("commits", "GET", "/v1/commits", CommitsView, queries=(TARGET, LIMIT)),
+    Operation("pause", "POST", "/v1/pause", DoneView, TargetQuestion),
+    Operation("resume", "POST", "/v1/resume", DoneView, TargetQuestion),
+    Operation("retry", "POST", "/v1/retry", DoneView, RetryQuestion),
+    Operation("flush", "POST", "/v1/flush", FlushView, FlushQuestion),
+)
+
+
+def openapi() -> dict[str, Any]:
+    """The API's description."""
+    summaries = {each.name: inspect.getdoc(getattr(Api, each.name)) or "" for each in OPERATIONS}
+    return document(OPERATIONS, summaries, ErrorView)
+
+
+async def _openapi(_: Request) -> Response:
+    return JSONResponse(openapi())
+
+
+def _answering(handle: Callable[[Request], Awaitable[BaseModel]]) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        return _json(await handle(request), 200)
+
+    return answer
+
+
+def _json(model: BaseModel, code: int) -> Response:
+    return Response(model.model_dump_json(), code, media_type="application/json")
+
+
+async def _question(request: Request, model: type[Q]) -> Q:
+    """The body as a question; HTTPException when it does not come or is no JSON, ValidationError when it is wrong."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MOST_BODY_BYTES:
+                    raise HTTPException(413, "the body is too long")
+    except TimeoutError as error:
+        raise HTTPException(408, "the body did not come") from error
+    try:
+        return model.model_validate(json.loads(body or b"{}"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise HTTPException(400, "the body is no JSON") from error
+
+
+def _limit(text: str | None) -> int:
+    try:
+        limit = USUAL_PAGE if text is None else int(text)
+    except ValueError as error:
+        raise HTTPException(400, "limit: a number is needed") from error
+    if not 1 <= limit <= MOST_PAGE:
+        raise HTTPException(400, f"limit: it should be between 1 and {MOST_PAGE}")
+    return limit
+
+
+def _inside(target: Steered, path: str | None) -> str | None:
+    """The path relative to the target's root, `""` for all of it; None when it lies elsewhere."""
+    if path is None:
+        return ""
+    normal = os.path.normpath(path)
+    if not os.path.isabs(normal):  # noqa: PTH117  the name need not be UTF-8
+        return None if normal.split("/")[0] == ".." else normal.removeprefix(".")
+    for root in (target.directory, os.path.realpath(target.directory)):
+        if within(normal, root.rstrip("/")):
+            return normal[len(root.rstrip("/")) :].lstrip("/")
+    return None
+
+
+async def _gone(request: Request) -> None:
+    """Return when whoever asked has left."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _any_end(*futures: asyncio.Future[Any], timeout_s: float | None) -> None:
+    """Wait for the first of them to end, at most `timeout_s`, and cancel the others."""
+    await asyncio.wait(futures, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    for future in futures:
+        future.cancel()
+    await asyncio.wait(futures)
+
+
+def _error(code: int, text: str) -> Response:
+    return _json(ErrorView(error=printable(text)), code)
+
+
+def _refused(_: Request, error: Exception) -> Response:
+    return _error(getattr(error, "status_code", 400), str(getattr(error, "detail", error)))
+
+
+def _invalid(_: Request, error: Exception) -> Response:
+    mistakes = error.errors(include_url=False, include_input=False) if isinstance(error, ValidationError) else []
+    return _error(422, "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in mistakes))
+
+
+def _unavailable(_: Request, error: Exception) -> Response:
+    return _error(503, str(error))
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    log.error("control.failed", path=request.url.path, exc_info=error)
+    return _error(500, "an error that nobody foresaw; the log says more")

@@ -1,0 +1,92 @@
+"""The command line's side of the control socket."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import httpx2
+
+from hf_watch.control import place
+from hf_watch.control.contract import CommitsView, DoneView, ErrorView, FlushView, QuarantineView, StatusView
+from hf_watch.errors import HfWatchError, NotRunningError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from pydantic import BaseModel
+
+PATIENCE_S = 30.0  # for an answer that waits for no worker; a machine under load
+CONNECT_S = 10.0
+
+A = TypeVar("A", bound="BaseModel")
+
+
+class UnknownPathError(HfWatchError):
+    """The path lies in no watched directory."""
+
+
+class Client:
+    """Asks one daemon. Raises NotRunningError when nobody answers, HfWatchError with what was refused."""
+
+    def __init__(self, http: httpx2.Client) -> None:
+        self._http = http
+
+    def status(self) -> StatusView:
+        """How it is doing."""
+        return self._ask("GET", "/v1/status", StatusView)
+
+    def quarantine(self, *, limit: int) -> QuarantineView:
+        """What is set aside, the first of it."""
+        return self._ask("GET", f"/v1/quarantine?limit={limit}", QuarantineView)
+
+    def commits(self, *, limit: int) -> CommitsView:
+        """The latest commits."""
+        return self._ask("GET", f"/v1/commits?limit={limit}", CommitsView)
+
+    def pause(self, target: str | None) -> DoneView:
+        """Pause one target, or all."""
+        return self._ask("POST", "/v1/pause", DoneView, {"target": target})
+
+    def resume(self, target: str | None) -> DoneView:
+        """Resume one target, or all."""
+        return self._ask("POST", "/v1/resume", DoneView, {"target": target})
+
+    def retry(self, path: str | None) -> DoneView:
+        """Try a path again, or everything; UnknownPathError when it is nowhere in a watched directory."""
+        return self._ask("POST", "/v1/retry", DoneView, {} if path is None else {"path": path})
+
+    def flush(self, *, wait: bool, timeout_s: float | None) -> FlushView:
+        """Flush; with `wait` it takes until all is published, or `timeout_s` at the most."""
+        question = {"wait": wait, "timeout_s": timeout_s}
+        return self._ask("POST", "/v1/flush", FlushView, question, patient=wait)
+
+    def _ask(
+        self, method: str, path: str, answer: type[A], question: dict[str, Any] | None = None, *, patient: bool = False
+    ) -> A:
+        body = None if question is None else json.dumps(question)  # escapes what is not UTF-8 in a name
+        timeout = httpx2.Timeout(PATIENCE_S, connect=CONNECT_S, read=None if patient else PATIENCE_S)
+        try:
+            response = self._http.request(method, path, content=body, timeout=timeout)
+        except httpx2.ConnectError as error:
+            raise NotRunningError("not running: nobody listens at the socket") from error
+        except httpx2.TransportError as error:
+            raise HfWatchError(f"the daemon did not answer: {error or type(error).__name__}") from error
+        if response.status_code == httpx2.codes.OK:
+            return answer.model_validate_json(response.content)
+        refusal = ErrorView.model_validate_json(response.content).error
+        if response.status_code == httpx2.codes.NOT_FOUND and refusal.startswith("path:"):
+            raise UnknownPathError(refusal)
+        raise HfWatchError(refusal)
+
+
+@contextmanager
+def connected(state_dirs: Sequence[Path]) -> Iterator[Client]:
+    """A client of the daemon at the first of the state directories that has a socket; NotRunningError when none has."""
+    with (
+        place.found(state_dirs) as short,
+        httpx2.Client(transport=httpx2.HTTPTransport(uds=short), base_url="http://hf-watch", trust_env=False) as http,
+    ):
+        yield Client(http)

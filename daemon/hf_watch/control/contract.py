@@ -1,0 +1,155 @@
+"""The JSON of the control socket: a contract (README.md, "JSON"). Fields are added, never renamed or taken away.
+
+Names are escaped where they are not printable. Ages and waits are seconds from now.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+
+Health = Literal["healthy", "degraded", "late"]
+State = Literal["starting", "scanning", "watching", "lost", "refused", "paused"]
+LONGEST_WAIT_S = 7 * 86_400.0
+
+
+def _is_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("Input should be a valid string")  # noqa: TRY004  pydantic reports a ValueError
+    if "\0" in value:
+        raise ValueError("no name holds a NUL")
+    return value
+
+
+# A name need not be UTF-8: what is not comes as lone surrogates, which JSON can escape and pydantic's own str refuses.
+LocalPath = Annotated[Any, AfterValidator(_is_text), WithJsonSchema({"type": "string"})]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class _Question(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CommitView(_Answer):
+    """One commit that the Hub answered for."""
+
+    destination: str
+    commit: str
+    url: str
+    at: str = Field(description="when it was sent: ISO 8601, UTC")
+    files: int
+    bytes: int
+
+
+class TargetView(_Answer):
+    """One watched directory."""
+
+    target: str = Field(description="its name in logs and commands")
+    source: str
+    dest: str
+    state: State
+    waiting: int = Field(description="paths that were hinted at and not looked at yet")
+    in_flight: int = Field(description="paths that were read and not answered for by the Hub yet")
+    quarantined: int
+    oldest_s: float | None = Field(description="age of the first hint of the path unpublished for longest")
+    lag_s: float = Field(description="for how long something has been settled and unpublished; 0: for no time")
+    published_today: int = Field(description="files of the destination's commits since midnight, local time")
+    last_commit: CommitView | None = Field(description="the destination's, whichever target it was for")
+    next_commit_s: float | None = Field(description="no commit goes earlier; null: nothing waits, or it is paused")
+    reason: str | None = Field(description="why it waits")
+
+
+class StatusView(_Answer):
+    """The daemon."""
+
+    version: str
+    pid: int
+    health: Health = Field(description="late: lag_s is above max_lag_s somewhere; degraded: a person should look")
+    problems: tuple[str, ...]
+    max_lag_s: float
+    targets: tuple[TargetView, ...]
+
+
+class QuarantinedView(_Answer):
+    """A file that is set aside."""
+
+    target: str
+    path: str
+    reason: str
+    at: str = Field(description="since when: ISO 8601, UTC")
+
+
+class QuarantineView(_Answer):
+    """A page of the quarantine."""
+
+    quarantined: tuple[QuarantinedView, ...]
+    next: str | None = Field(description="what to give as `after` for the next page; null: this is the last one")
+
+
+class CommitsView(_Answer):
+    """The latest commits, the newest first."""
+
+    commits: tuple[CommitView, ...]
+
+
+class DoneView(_Answer):
+    """What became of a command."""
+
+    targets: tuple[str, ...]
+    paths: int = Field(description="how many paths it concerned")
+    pending: tuple[str, ...] = Field(
+        description="targets whose worker waits for the Hub: it takes effect when that call is over"
+    )
+
+
+class LeftView(_Answer):
+    """A path that is on disk and not on the Hub."""
+
+    target: str
+    path: str
+    reason: str
+
+
+class FlushView(_Answer):
+    """What a flush came to."""
+
+    published: bool | None = Field(
+        description="whether all that was on disk is on the Hub; null: it was not waited for"
+    )
+    paths: int = Field(description="how many paths were hurried; 0 when it was waited for")
+    left: tuple[LeftView, ...] = Field(description="at most 1,000 a destination")
+    left_count: int
+
+
+class ErrorView(_Answer):
+    """Why a request was refused."""
+
+    error: str
+
+
+class TargetQuestion(_Question):
+    """Which target is meant."""
+
+    target: str | None = Field(default=None, description="its name; null: all of them")
+
+
+class RetryQuestion(_Question):
+    """What is to be tried again."""
+
+    path: LocalPath = Field(
+        default=None, validate_default=False,
+        description="a file or directory: absolute, or relative to the watched directory; left out: everything",
+    )  # fmt: skip
+
+
+class FlushQuestion(_Question):
+    """How to flush."""
+
+    wait: bool = Field(default=False, description="answer when all that is on disk now is on the Hub")
+    timeout_s: float | None = Field(
+        default=None, ge=0, le=LONGEST_WAIT_S, allow_inf_nan=False, description="answer by then at the latest"
+    )

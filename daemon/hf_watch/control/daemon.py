@@ -1,0 +1,59 @@
+"""What the control socket knows of the daemon around it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hf_watch.control.pauses import Bound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from hf_watch.control.pauses import Pauses
+    from hf_watch.inbox import Inbox
+    from hf_watch.model import Destination
+    from hf_watch.status import WorkerStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """One target, and the worker that publishes it."""
+
+    name: str
+    source: str  # as the ledger knows it
+    prefix: str
+    destination: Destination
+    index: int  # among the targets of its worker
+    inbox: Inbox
+    status: Callable[[], WorkerStatus]
+
+    @property
+    def directory(self) -> str:
+        """The watched directory, from the root of the file system on."""
+        return os.path.abspath(self.source)  # noqa: PTH100  the name need not be UTF-8
+
+    @property
+    def dest(self) -> str:
+        """Where it goes, as an `hf://` URI."""
+        return f"{self.destination}/{self.prefix}" if self.prefix else str(self.destination)
+
+    @property
+    def bound(self) -> Bound:
+        """The target across restarts."""
+        return Bound(self.directory, self.dest)
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """The whole of it; `clock` is the workers'."""
+
+    targets: Sequence[Steered]
+    ledger: Path
+    pauses: Pauses
+    paused: frozenset[Bound]  # when it started
+    hub_url: str
+    max_lag_s: float
+    clock: Callable[[], float]

@@ -1,0 +1,130 @@
+"""The thread that serves the control socket: uvicorn, without its clock that ticks ten times a second."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import structlog
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from hf_watch.control import place
+from hf_watch.control.api import Api
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from uvicorn.protocols.http.h11_impl import RequestResponseCycle
+
+    from hf_watch.control.daemon import Daemon
+
+log = structlog.get_logger()
+
+GRACEFUL_S = 1  # for answers under way when the daemon ends
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Clients too many, or that say nothing, take no descriptors from the files to be published."""
+
+    connections: int = 256  # above the hundred of a busy monitoring; a descriptor each
+    silence_s: float = 10.0  # a connection on which no request begins is ended
+
+
+class Control:
+    """Whether the thread still runs that was started."""
+
+    def __init__(self) -> None:
+        self.has_died = False
+
+
+@contextmanager
+def serving(
+    daemon: Daemon, state_dir: Path, environment: Mapping[str, str], bounds: Bounds | None = None
+) -> Iterator[Control]:
+    """Serve as long as the context; the caller holds the state directory's lock.
+
+    Without a place for the socket it says so, and the daemon does without. A thread that dies asks the main thread to
+    stop as SIGTERM does.
+    """
+    control = Control()
+    with ExitStack() as opened:
+        try:
+            listener = opened.enter_context(place.listening(state_dir, environment))
+        except OSError as error:
+            log.error("control.refused", reason=f"no socket can be made: {error}")  # noqa: TRY400  the reason will do
+        else:
+            server = _Server(daemon, bounds or Bounds())
+            thread = threading.Thread(target=_run, args=(server, listener, control), name="control")
+            thread.start()
+            opened.callback(thread.join)
+            opened.callback(server.stop)
+        yield control
+
+
+def _run(server: _Server, listener: socket.socket, control: Control) -> None:
+    try:
+        server.run([listener])
+    except Exception:
+        log.critical("control.died", exc_info=True)
+        control.has_died = True
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+
+
+class _Server(uvicorn.Server):
+    """Sleeps until there is something to do; takes no signals, for it never runs on the main thread."""
+
+    def __init__(self, daemon: Daemon, bounds: Bounds) -> None:
+        config = uvicorn.Config(
+            Api(daemon).app(), http=partial(_Connection, bounds=bounds),  # type: ignore[arg-type]  # a factory will do
+            ws="none", lifespan="off", loop="asyncio", log_config=None,
+            log_level=logging.CRITICAL, access_log=False, server_header=False, date_header=False,
+            timeout_graceful_shutdown=GRACEFUL_S,
+        )  # fmt: skip
+        super().__init__(config)
+        self._over: Future[None] = Future()
+
+    async def main_loop(self) -> None:
+        await asyncio.wrap_future(self._over)
+
+    def stop(self) -> None:
+        """End it, from another thread."""
+        self._over.set_result(None)
+
+
+class _Connection(H11Protocol):
+    """One client, within the bounds."""
+
+    def __init__(self, *of_uvicorn: Any, bounds: Bounds, **more_of_uvicorn: Any) -> None:
+        super().__init__(*of_uvicorn, **more_of_uvicorn)
+        self._bounds = bounds
+        self._silence: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._silence = self.loop.call_later(self._bounds.silence_s, self._end_if_silent)
+        if len(self.connections) > self._bounds.connections:
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._silence is not None:
+            self._silence.cancel()
+        super().connection_lost(exc)
+
+    def _end_if_silent(self) -> None:
+        if not self._has_begun():
+            self.transport.abort()
+
+    def _has_begun(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle  # uvicorn declares that there always is one
+        return cycle is not None

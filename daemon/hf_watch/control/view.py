@@ -1,0 +1,174 @@
+"""From what the workers publish and the ledger holds to the answers of the control socket."""
+
+from __future__ import annotations
+
+import os
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from hf_watch import __version__
+from hf_watch.control.contract import (
+    CommitsView,
+    CommitView,
+    LeftView,
+    QuarantinedView,
+    QuarantineView,
+    StatusView,
+    TargetView,
+)
+from hf_watch.paths import printable
+from hf_watch.records import looked_into
+from hf_watch.snapshots import IGNORED_REASON
+from hf_watch.status import TargetState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from hf_watch.commands import Left
+    from hf_watch.control.contract import Health, State
+    from hf_watch.control.daemon import Daemon, Steered
+    from hf_watch.control.pauses import Bound
+    from hf_watch.model import Destination
+    from hf_watch.records import Made, Records
+    from hf_watch.status import TargetStatus, WorkerStatus
+
+REPO_PLACES = {"model": "", "dataset": "datasets/", "space": "spaces/"}
+
+
+def status(daemon: Daemon, paused: frozenset[Bound], now: datetime) -> StatusView:
+    """How all targets are doing, at `now` of the local wall clock; LedgerError when the ledger cannot be read."""
+    with looked_into(daemon.ledger) as records:
+        targets = [_target(daemon, each, records, now, is_paused=each.bound in paused) for each in daemon.targets]
+    problems = [problem for each in targets for problem in _problems(each, daemon.max_lag_s)]
+    return StatusView(
+        version=__version__, pid=os.getpid(), health=_health(targets, problems, daemon.max_lag_s),
+        problems=tuple(problems), max_lag_s=daemon.max_lag_s, targets=tuple(targets),
+    )  # fmt: skip
+
+
+def _target(daemon: Daemon, each: Steered, records: Records, now: datetime, *, is_paused: bool) -> TargetView:
+    worker = each.status()  # read once: a worker replaces it at any time
+    found, clock = worker.targets[each.index], daemon.clock()
+    latest = records.commits(each.destination, 1)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+    state = _state(worker, found, is_paused=is_paused)
+    return TargetView(
+        target=each.name,
+        source=printable(each.directory),
+        dest=each.dest,
+        state=state,
+        waiting=found.waiting,
+        in_flight=found.in_flight,
+        quarantined=records.count_aside(each.destination, each.source, each.prefix, besides=IGNORED_REASON),
+        oldest_s=None if found.oldest is None else round(max(0.0, clock - found.oldest), 3),
+        lag_s=round(found.lag_s(clock), 3),
+        published_today=records.published_since(each.destination, midnight),
+        last_commit=_commit(daemon, each.destination, latest[0]) if latest else None,
+        next_commit_s=None if is_paused else _next_commit_s(worker, found, clock),
+        reason=_reason(worker, state),
+    )
+
+
+def _state(worker: WorkerStatus, found: TargetStatus, *, is_paused: bool) -> State:
+    if found.state is TargetState.LOST:
+        return "lost"
+    if is_paused:
+        return "paused"
+    return "refused" if worker.is_refused else found.state.value
+
+
+def _reason(worker: WorkerStatus, state: State) -> str | None:
+    if state == "lost":
+        return "the watched directory is missing, or another one stands in its place"
+    return "it was paused" if state == "paused" else worker.reason
+
+
+def _next_commit_s(worker: WorkerStatus, found: TargetStatus, clock: float) -> float | None:
+    if not found.waiting and not found.in_flight:
+        return None
+    due = clock if found.in_flight or worker.next_due is None else worker.next_due
+    return round(max(0.0, due - clock, worker.not_before - clock), 3)
+
+
+def _problems(target: TargetView, max_lag_s: float) -> Iterator[str]:
+    if target.state in {"lost", "refused"}:
+        yield f"{target.target}: {target.reason}"
+    if target.quarantined:
+        files = "1 file" if target.quarantined == 1 else f"{target.quarantined} files"
+        yield f"{target.target}: {files} in quarantine"
+    if target.lag_s > max_lag_s:
+        yield f"{target.target}: {target.lag_s:.0f} s behind, {max_lag_s:g} s are allowed"
+
+
+def _health(targets: Sequence[TargetView], problems: Sequence[str], max_lag_s: float) -> Health:
+    if any(target.lag_s > max_lag_s for target in targets):
+        return "late"
+    return "degraded" if problems else "healthy"
+
+
+def commits(daemon: Daemon, chosen: Sequence[Steered], limit: int) -> CommitsView:
+    """The latest commits to the destinations of the chosen targets."""
+    with looked_into(daemon.ledger) as records:
+        found = [
+            (made.at_s, _commit(daemon, destination, made))
+            for destination in dict.fromkeys(each.destination for each in chosen)
+            for made in records.commits(destination, limit)
+        ]
+    newest = sorted(found, key=lambda each: each[0], reverse=True)[:limit]
+    return CommitsView(commits=tuple(view for _, view in newest))
+
+
+def _commit(daemon: Daemon, destination: Destination, made: Made) -> CommitView:
+    place = f"{REPO_PLACES[destination.repo_type]}{destination.repo_id}"
+    return CommitView(
+        destination=str(destination), commit=made.commit, url=f"{daemon.hub_url}/{place}/commit/{made.commit}",
+        at=_stamp(made.at_s), files=made.files, bytes=made.size_bytes,
+    )  # fmt: skip
+
+
+def quarantine(daemon: Daemon, chosen: Sequence[Steered], after: str, limit: int) -> QuarantineView:
+    """A page of what is set aside, target by target. ValueError when `after` is not what a page said."""
+    first, path = _read_cursor(after) if after else (0, "")
+    found: list[QuarantinedView] = []
+    last: tuple[int, str] | None = None
+    with looked_into(daemon.ledger) as records:
+        for number, each in enumerate(chosen):
+            if number < first or len(found) > limit:
+                continue
+            page = records.aside(
+                each.destination, each.source, each.prefix, after=path if number == first else "",
+                limit=limit + 1 - len(found),
+            )  # fmt: skip
+            for aside in page:
+                if len(found) < limit:
+                    last = (number, aside.path)
+                found.append(
+                    QuarantinedView(
+                        target=each.name, path=printable(aside.path), reason=aside.reason, at=_stamp(aside.at_s)
+                    )
+                )
+    is_last = len(found) <= limit
+    return QuarantineView(quarantined=tuple(found[:limit]), next=None if is_last or last is None else _cursor(*last))
+
+
+def _cursor(number: int, path: str) -> str:
+    return urlsafe_b64encode(b"%d/%s" % (number, os.fsencode(path))).decode()
+
+
+def _read_cursor(text: str) -> tuple[int, str]:
+    number, slash, path = urlsafe_b64decode(text.encode()).partition(b"/")
+    if not slash:
+        raise ValueError(text)
+    return int(number), os.fsdecode(path)
+
+
+def left(chosen: Sequence[Steered], found: Sequence[Left]) -> Iterator[LeftView]:
+    """What one worker did not publish; `chosen` are its targets."""
+    names = {each.index: each.name for each in chosen}
+    for each in found:
+        yield LeftView(target=names[each.target], path=printable(each.path), reason=each.reason)
+
+
+def _stamp(at_s: float) -> str:
+    return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds")

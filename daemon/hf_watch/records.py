@@ -1,0 +1,124 @@
+"""The ledger for those who only read it while workers write: quarantine and commits, by the page.
+
+A connection is opened for each look and closed after it: it holds no memory at rest, waits for no writer (the ledger is
+a WAL), and follows when a corrupt ledger is set aside. Where there is no ledger, nothing is recorded.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hf_watch.errors import LedgerError
+from hf_watch.paths import join
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from hf_watch.model import Destination
+
+PATIENCE_S = 1.0  # for a log that is being recovered; nothing else makes a reader wait
+
+_OF_DESTINATION = "SELECT id FROM destination WHERE (endpoint, repo_type, repo_id, revision) = (?, ?, ?, ?)"
+_OF_ROOT = f"SELECT id FROM root WHERE destination_id = ({_OF_DESTINATION}) AND (source, prefix) = (?, ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A path in quarantine, since `at_s` of the wall clock."""
+
+    path: str
+    reason: str
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A commit that the Hub answered for, sent at `at_s` of the wall clock."""
+
+    commit: str
+    at_s: float
+    files: int
+    size_bytes: int
+
+
+class Records:
+    """An open look; methods raise LedgerError when the ledger cannot be read."""
+
+    def __init__(self, connection: sqlite3.Connection | None) -> None:
+        self._connection = connection
+
+    def count_aside(self, destination: Destination, source: str, prefix: str, *, besides: str) -> int:
+        """How many paths of a root are in quarantine for another reason than `besides`."""
+        rows = self._rows(
+            f"SELECT count(*) FROM quarantine WHERE root_id = ({_OF_ROOT}) AND reason != ?",
+            (*_key(destination), os.fsencode(source), prefix, besides),
+        )
+        return sum(int(count) for (count,) in rows)
+
+    def aside(self, destination: Destination, source: str, prefix: str, *, after: str, limit: int) -> list[Aside]:
+        """The paths of a root that are in quarantine, in a fixed order, from the one behind `after` on."""
+        directory, _, name = os.fsencode(after).rpartition(b"/")
+        rows = self._rows(
+            f"SELECT dir, name, reason, at_s FROM quarantine WHERE root_id = ({_OF_ROOT}) AND (dir, name) > (?, ?)"
+            " ORDER BY dir, name LIMIT ?",
+            (*_key(destination), os.fsencode(source), prefix, directory, name, limit),
+        )
+        return [Aside(join(os.fsdecode(d), os.fsdecode(n)), reason, at_s) for d, n, reason, at_s in rows]
+
+    def commits(self, destination: Destination, limit: int) -> list[Made]:
+        """The latest commits to a branch, the newest first."""
+        rows = self._rows(
+            f"SELECT commit_id, at_s, files, bytes FROM batch WHERE destination_id = ({_OF_DESTINATION})"
+            " AND commit_id IS NOT NULL ORDER BY at_s DESC LIMIT ?",
+            (*_key(destination), limit),
+        )
+        return [Made(*row) for row in rows]
+
+    def published_since(self, destination: Destination, at_s: float) -> int:
+        """How many operations the commits to a branch held since then."""
+        rows = self._rows(
+            f"SELECT total(files) FROM batch WHERE destination_id = ({_OF_DESTINATION})"
+            " AND commit_id IS NOT NULL AND at_s >= ?",
+            (*_key(destination), at_s),
+        )
+        return sum(int(files) for (files,) in rows)
+
+    def _rows(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        if self._connection is None:
+            return []
+        try:
+            return self._connection.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise _unreadable(error) from error
+
+
+@contextmanager
+def looked_into(ledger: Path) -> Iterator[Records]:
+    """Open the ledger at this path for a moment; LedgerError when it cannot be opened."""
+    try:
+        connection = _connect(ledger)
+    except sqlite3.Error as error:
+        if ledger.exists():
+            raise _unreadable(error) from error
+        yield Records(None)
+        return
+    with closing(connection):
+        yield Records(connection)
+
+
+def _connect(ledger: Path) -> sqlite3.Connection:
+    uri = f"{ledger.absolute().as_uri()}?mode=rw"  # a reader of a WAL needs its index writable; makes no file
+    return sqlite3.connect(uri, uri=True, timeout=PATIENCE_S, isolation_level=None)
+
+
+def _unreadable(error: sqlite3.Error) -> LedgerError:
+    return LedgerError(f"the ledger cannot be read: {error}")
+
+
+def _key(destination: Destination) -> tuple[str, str, str, str]:
+    return destination.endpoint, destination.repo_type, destination.repo_id, destination.revision

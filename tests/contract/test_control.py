@@ -1,0 +1,468 @@
+"""The control socket's API over a real socket; the workers' side of each inbox is in the test's hands."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import stat
+import tempfile
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+
+from hf_watch.commands import Answer, Barrier, Flush, Left, Pause, Resume, Retry
+from hf_watch.control import place
+from hf_watch.control.api import OPERATIONS, openapi
+from hf_watch.control.client import Client, UnknownPathError, connected
+from hf_watch.control.daemon import Daemon, Steered
+from hf_watch.control.pauses import Bound, Pauses
+from hf_watch.control.server import Bounds, Control, serving
+from hf_watch.errors import ConfigError, HfWatchError, NotRunningError
+from hf_watch.inbox import Inbox
+from hf_watch.ledger import Intended, Ledger
+from hf_watch.model import Destination
+from hf_watch.status import TargetState, TargetStatus, WorkerStatus
+from tests.eventually import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from hf_watch.commands import Command, Request
+
+DESTINATION = Destination("https://hub.example", "dataset", "acme/drop", "main")
+ALL_IS_WELL = WorkerStatus(str(DESTINATION), (TargetStatus("drop", TargetState.WATCHING),))
+
+
+@dataclass
+class Seat:
+    """A daemon of one target; the test is its worker."""
+
+    directory: Path
+    status: WorkerStatus = ALL_IS_WELL
+    inbox: Inbox = field(default_factory=Inbox)
+    clock: Callable[[], float] = time.monotonic
+
+    @property
+    def drop(self) -> Path:
+        return self.directory / "drop"
+
+    @property
+    def ledger_file(self) -> Path:
+        return self.directory / "ledger.sqlite3"
+
+    def daemon(self) -> Daemon:
+        pauses = Pauses(self.directory / "paused.json")
+        target = Steered("drop", str(self.drop), "in", DESTINATION, 0, self.inbox, lambda: self.status)
+        return Daemon([target], self.ledger_file, pauses, pauses.load(), DESTINATION.endpoint, 300.0, self.clock)
+
+    @contextmanager
+    def serving(self, bounds: Bounds | None = None) -> Iterator[Client]:
+        with serving(self.daemon(), self.directory, {}, bounds), connected([self.directory]) as client:
+            yield client
+
+    @contextmanager
+    def answering(self, answer: Answer) -> Iterator[list[Command]]:
+        """Do what a worker does, and keep what was asked."""
+        asked: list[Command] = []
+        is_over = threading.Event()
+
+        def work() -> None:
+            while not is_over.is_set():
+                self.inbox.take(None)
+                for request in self.inbox.requests():
+                    asked.append(request.command)
+                    request.answer(answer)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            yield asked
+        finally:
+            is_over.set()
+            self.inbox.wake()
+            thread.join()
+
+    def next_request(self) -> Request:
+        return eventually(self.inbox.requests, "a request")[0]
+
+
+@pytest.fixture(name="seat")
+def _seat(tmp_path: Path) -> Seat:
+    (tmp_path / "drop").mkdir()
+    return Seat(tmp_path)
+
+
+def _raw(seat: Seat, method: str, path: str, **more: Any) -> httpx2.Response:
+    """A request as another program would make it."""
+    with (
+        place.found([seat.directory]) as short,
+        httpx2.Client(transport=httpx2.HTTPTransport(uds=short), base_url="http://x") as http,
+    ):
+        return http.request(method, path, **more)
+
+
+def test_the_status_is_what_the_worker_published_without_a_word_of_it(seat: Seat) -> None:
+    now = time.monotonic()
+    seat.clock = lambda: now
+    target = TargetStatus("drop", TargetState.SCANNING, 7, 3, now - 50.0, now - 40.0)
+    seat.status = WorkerStatus(str(DESTINATION), (target,), "busy", not_before=now + 20.0, next_due=now)
+    with seat.serving() as client:
+        status = client.status()
+    assert status.health == "healthy"
+    assert status.pid == os.getpid()
+    [found] = status.targets
+    assert (found.target, found.dest) == ("drop", "hf://datasets/acme/drop@main/in")
+    assert (found.state, found.waiting, found.in_flight) == ("scanning", 7, 3)
+    assert (found.oldest_s, found.lag_s, found.next_commit_s) == (50.0, 40.0, 20.0)
+    assert found.reason == "busy"
+    assert found.last_commit is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "health", "state"),
+    [
+        ({}, "healthy", "watching"),
+        ({"settled_since": -100.0}, "healthy", "watching"),
+        ({"settled_since": -301.0}, "late", "watching"),
+        ({"state": TargetState.LOST}, "degraded", "lost"),
+        ({"is_refused": True}, "degraded", "refused"),
+    ],
+)
+def test_health_is_lag_first(seat: Seat, changes: dict[str, Any], health: str, state: str) -> None:
+    seat.clock = lambda: 0.0
+    is_refused = changes.pop("is_refused", False)
+    target = replace(ALL_IS_WELL.targets[0], **changes)
+    seat.status = replace(ALL_IS_WELL, targets=(target,), is_refused=is_refused)
+    with seat.serving() as client:
+        status = client.status()
+    assert (status.health, status.targets[0].state) == (health, state)
+    assert bool(status.problems) == (health != "healthy")
+
+
+def _fill_ledger(seat: Seat, aside: dict[str, str], commits: int = 0) -> None:
+    with Ledger(seat.ledger_file) as ledger:
+        root = ledger.root(DESTINATION, str(seat.drop), "in")
+        for path, reason in aside.items():
+            ledger.set_aside(root, path, None, reason)
+        for number in range(commits):
+            ledger.intend(f"batch{number}", root.destination_id, [Intended(root, "a", "in/a", None, 1)], 10)
+            ledger.recorded_batch(f"batch{number}", root, f"{number:040x}", f"{number:040x}")
+
+
+def test_the_quarantine_comes_page_by_page_and_each_path_once(seat: Seat) -> None:
+    names = [f"d{n % 3}/{n:03}" for n in range(25)] + [os.fsdecode(b"\xff odd"), "top"]
+    _fill_ledger(seat, dict.fromkeys(names, "too odd"))
+    found: list[str] = []
+    with seat.serving() as client:
+        assert client.status().targets[0].quarantined == len(names)
+        assert client.status().health == "degraded"
+        page = _raw(seat, "GET", "/v1/quarantine?limit=4").json()
+        while True:
+            assert all(each["reason"] == "too odd" for each in page["quarantined"])
+            found += [each["path"] for each in page["quarantined"]]
+            if page["next"] is None:
+                break
+            page = _raw(seat, "GET", "/v1/quarantine", params={"limit": 4, "after": page["next"]}).json()
+    assert sorted(found) == sorted([*names[:-2], "\\udcff odd", "top"])
+
+
+def test_what_the_repo_ignores_is_no_cause_for_worry(seat: Seat) -> None:
+    _fill_ledger(seat, {"a.log": "the repo's own .gitignore matches it"})
+    with seat.serving() as client:
+        assert client.status().health == "healthy"
+
+
+def test_commits_come_newest_first_with_links(seat: Seat) -> None:
+    _fill_ledger(seat, {}, commits=5)
+    with seat.serving() as client:
+        commits = client.commits(limit=3).commits
+        assert [each.commit for each in commits] == [f"{n:040x}" for n in (4, 3, 2)]
+        assert commits[0].url == f"https://hub.example/datasets/acme/drop/commit/{4:040x}"
+        target = client.status().targets[0]
+        assert target.last_commit == commits[0]
+        assert target.published_today == 5
+
+
+def test_a_ledger_that_cannot_be_read_is_said_so(seat: Seat) -> None:
+    seat.ledger_file.write_bytes(b"no ledger at all" * 1_000)
+    with seat.serving() as client, pytest.raises(HfWatchError, match="the ledger cannot be read"):
+        client.status()
+
+
+def test_a_pause_is_written_down_and_told_to_the_worker(seat: Seat) -> None:
+    with seat.serving() as client, seat.answering(Answer()) as asked:
+        assert client.pause("drop").targets == ("drop",)
+        assert client.status().targets[0].state == "paused"
+        assert seat.daemon().paused == {Bound(str(seat.drop), "hf://datasets/acme/drop@main/in")}
+        client.resume(None)
+        assert client.status().targets[0].state == "watching"
+        assert asked == [Pause(0), Resume(0)]
+    assert not seat.daemon().paused
+
+
+def test_a_pause_that_cannot_be_written_down_is_refused(seat: Seat) -> None:
+    (seat.directory / "paused.new").mkdir()
+    with seat.serving() as client, pytest.raises(HfWatchError, match=r"paused\.new"):
+        client.pause(None)
+    assert seat.inbox.requests() == []
+
+
+def test_pauses_that_make_no_sense_stop_the_start(seat: Seat) -> None:
+    (seat.directory / "paused.json").write_text('{"source": 1}')
+    with pytest.raises(ConfigError, match=r"paused\.json"):
+        seat.daemon()
+
+
+def test_a_command_does_not_wait_for_a_worker_inside_a_call(seat: Seat) -> None:
+    with seat.serving() as client:
+        done = client.pause("drop")
+        assert done.pending == ("drop",)
+        assert seat.next_request().command == Pause(0)
+
+
+@pytest.mark.parametrize("given", ["sub/a.txt", "./sub/a.txt", "{drop}/sub/a.txt", "{link}/sub/a.txt"])
+def test_a_path_is_found_however_it_is_written(seat: Seat, given: str) -> None:
+    (seat.directory / "real").mkdir()
+    seat.drop.rmdir()
+    seat.drop.symlink_to(seat.directory / "real")
+    path = given.format(drop=seat.drop, link=seat.directory / "real")
+    with seat.serving() as client, seat.answering(Answer(1)) as asked:
+        assert client.retry(path).paths == 1
+    assert asked == [Retry(0, "sub/a.txt")]
+
+
+def test_a_name_that_is_not_utf8_reaches_the_worker(seat: Seat) -> None:
+    odd = os.fsdecode(b"\xff odd\n")
+    with seat.serving() as client, seat.answering(Answer(1)) as asked:
+        client.retry(str(seat.drop / odd))
+        client.retry(None)
+    assert asked == [Retry(0, odd), Retry(0, "")]
+
+
+@pytest.mark.parametrize("path", ["/elsewhere/a.txt", "../a.txt", "{drop}/../other/a.txt", "{drop}2/a.txt"])
+def test_a_path_outside_is_refused(seat: Seat, path: str) -> None:
+    with seat.serving() as client, pytest.raises(UnknownPathError):
+        client.retry(path.format(drop=seat.drop))
+    assert seat.inbox.requests() == []
+
+
+def test_a_flush_says_how_many_paths_it_hurried(seat: Seat) -> None:
+    with seat.serving() as client, seat.answering(Answer(4)) as asked:
+        flush = client.flush(wait=False, timeout_s=None)
+    assert (flush.published, flush.paths) == (None, 4)
+    assert asked == [Flush()]
+
+
+def test_a_flush_that_waits_says_what_is_left(seat: Seat) -> None:
+    with seat.serving() as client:
+        with seat.answering(Answer()) as asked:
+            assert client.flush(wait=True, timeout_s=None).published
+        assert asked == [Barrier(None)]
+        with seat.answering(Answer(left=(Left(0, "a\n", "paused"),), left_count=2)):
+            flush = client.flush(wait=True, timeout_s=5.0)
+    assert flush.published is False
+    assert [(each.target, each.path, each.reason) for each in flush.left] == [("drop", "a\\n", "paused")]
+    assert flush.left_count == 2
+
+
+def test_a_flush_whose_worker_does_not_answer_in_time_is_no_success(seat: Seat) -> None:
+    with seat.serving() as client:
+        flush = client.flush(wait=True, timeout_s=0.0)
+        assert flush.published is False
+        assert "waits for the Hub" in flush.left[0].reason
+        assert seat.next_request().is_over(), "nobody waits for it any more"
+
+
+def test_a_flush_is_dropped_when_its_asker_leaves(seat: Seat) -> None:
+    with seat.serving(), place.found([seat.directory]) as short:
+        with socket.socket(socket.AF_UNIX) as leaving:
+            leaving.connect(short)
+            body = b'{"wait": true}'
+            leaving.sendall(b"POST /v1/flush HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+            request = seat.next_request()
+            assert not request.is_over()
+        eventually(request.is_over, "the request to be dropped")
+
+
+def test_the_status_answers_while_flushes_wait(seat: Seat) -> None:
+    with ExitStack() as opened:
+        client = opened.enter_context(seat.serving())
+        for _ in range(5):
+            short = opened.enter_context(place.found([seat.directory]))
+            waiting = opened.enter_context(socket.socket(socket.AF_UNIX))
+            waiting.connect(short)
+            waiting.sendall(b'POST /v1/flush HTTP/1.1\r\nHost: x\r\nContent-Length: 14\r\n\r\n{"wait": true}')
+        eventually(lambda: len(seat.inbox._requests) == 5, "five flushes")
+        assert client.status().health == "healthy"
+
+
+def test_no_more_commands_than_are_allowed_wait(seat: Seat) -> None:
+    with ExitStack() as opened:
+        opened.enter_context(seat.serving())
+        for _ in range(64):
+            short = opened.enter_context(place.found([seat.directory]))
+            waiting = opened.enter_context(socket.socket(socket.AF_UNIX))
+            waiting.connect(short)
+            waiting.sendall(b'POST /v1/flush HTTP/1.1\r\nHost: x\r\nContent-Length: 14\r\n\r\n{"wait": true}')
+        eventually(lambda: len(seat.inbox._requests) == 64, "64 flushes")
+        assert _raw(seat, "POST", "/v1/retry").status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "code"),
+    [
+        ("POST", "/v1/pause", b'{"target": "other"}', 404),
+        ("GET", "/v1/quarantine?target=other", None, 404),
+        ("GET", "/v1/quarantine?after=***", None, 400),
+        ("GET", "/v1/quarantine?after=YWJj", None, 400),
+        ("GET", "/v1/commits?limit=0", None, 400),
+        ("GET", "/v1/commits?limit=many", None, 400),
+        ("POST", "/v1/pause", b"{", 400),
+        ("POST", "/v1/pause", b"\xff", 400),
+        ("POST", "/v1/pause", b"[" * 60_000, 400),
+        ("POST", "/v1/pause", b'{"target": 1}', 422),
+        ("POST", "/v1/pause", b"[]", 422),
+        ("POST", "/v1/pause", b'{"targets": "drop"}', 422),
+        ("POST", "/v1/retry", b'{"path": 1}', 422),
+        ("POST", "/v1/retry", b'{"path": "a\\u0000b"}', 422),
+        ("POST", "/v1/flush", b'{"wait": true, "timeout_s": -1}', 422),
+        ("POST", "/v1/flush", b'{"wait": true, "timeout_s": NaN}', 422),
+        ("POST", "/v1/pause", b" " * 70_000, 413),
+        ("GET", "/v1/nothing", None, 404),
+        ("DELETE", "/v1/status", None, 405),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_json(
+    seat: Seat, method: str, path: str, body: bytes | None, code: int
+) -> None:
+    with seat.serving():
+        response = _raw(seat, method, path, content=body)
+    assert response.status_code == code
+    assert response.json()["error"]
+    assert seat.inbox.requests() == []
+
+
+def test_the_description_has_every_route_and_only_models_that_are_there(seat: Seat) -> None:
+    with seat.serving():
+        described = _raw(seat, "GET", "/v1/openapi.json").json()
+    assert described == openapi()
+    assert set(described["paths"]) == {each.path for each in OPERATIONS}
+    for each in OPERATIONS:
+        operation = described["paths"][each.path][each.method.lower()]
+        assert operation["summary"]
+        assert ("requestBody" in operation) == (each.method == "POST")
+    text = json.dumps(described)
+    for reference in {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}:
+        assert reference in described["components"]["schemas"]
+
+
+def test_only_its_owner_may_connect() -> None:
+    directory = Path(tempfile.mkdtemp())  # below one that everybody may enter
+    try:
+        directory.chmod(0o755)
+        (directory / "drop").mkdir()
+        with Seat(directory).serving():
+            assert stat.S_IMODE((directory / place.NAME).stat().st_mode) == 0o600
+            if os.geteuid() == 0:
+                assert _as_nobody(directory / place.NAME) == "PermissionError"
+    finally:
+        shutil.rmtree(directory)
+
+
+def _as_nobody(path: Path) -> str:
+    """What a connection of another user comes to."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.setresuid(65_534, 65_534, 65_534)
+        try:
+            socket.socket(socket.AF_UNIX).connect(str(path))
+            said = b"connected"
+        except OSError as error:
+            said = type(error).__name__.encode()
+        os.write(writing, said)
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as said_by_child:
+        found = said_by_child.read().decode()
+    os.waitpid(child, 0)
+    return found
+
+
+def test_a_socket_that_was_left_behind_is_replaced(seat: Seat) -> None:
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(seat.directory / place.NAME))
+    with pytest.raises(NotRunningError), connected([seat.directory]) as client:
+        client.status()
+    with seat.serving() as client:
+        assert client.status().health == "healthy"
+    assert not (seat.directory / place.NAME).exists()
+
+
+def test_a_directory_may_lie_deeper_than_a_socket_s_name_may_be_long(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 120) / ("e" * 120)
+    (deep / "drop").mkdir(parents=True)
+    with Seat(deep).serving() as client:
+        assert client.status().health == "healthy"
+
+
+def test_it_is_in_the_runtime_directory_and_found_from_the_state_directory(tmp_path: Path) -> None:
+    runtime = tmp_path / "run"
+    runtime.mkdir()
+    with ExitStack() as opened:
+        for name in ("one", "two"):
+            (tmp_path / name).mkdir()
+            opened.enter_context(
+                serving(Seat(tmp_path / name).daemon(), tmp_path / name, {"RUNTIME_DIRECTORY": str(runtime)})
+            )
+            assert opened.enter_context(connected([tmp_path / name])).status().health == "healthy"
+        assert len(list(runtime.iterdir())) == 2
+    assert not list(runtime.iterdir())
+    assert not (tmp_path / "one" / place.NAME).is_symlink()
+
+
+def test_it_is_found_below_a_directory_of_state_directories_while_there_is_one(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    with Seat(tmp_path / "one").serving(), connected([tmp_path / "nothing", tmp_path]) as client:
+        assert client.status().health == "healthy"
+        with Seat(tmp_path / "two").serving(), pytest.raises(NotRunningError, match="several"), connected([tmp_path]):
+            pass
+    with pytest.raises(NotRunningError), connected([tmp_path]):
+        pass
+
+
+def test_the_daemon_does_without_where_no_socket_can_be_made(seat: Seat) -> None:
+    with serving(seat.daemon(), seat.directory, {"RUNTIME_DIRECTORY": str(seat.directory / "missing")}) as control:
+        assert isinstance(control, Control)
+        assert not control.has_died
+
+
+def test_connections_that_say_nothing_end(seat: Seat) -> None:
+    with seat.serving(Bounds(silence_s=0.05)) as client, place.found([seat.directory]) as short:
+        with socket.socket(socket.AF_UNIX) as silent:
+            silent.connect(short)
+            silent.settimeout(30.0)
+            assert silent.recv(1) == b""
+        assert client.status().health == "healthy"
+
+
+def test_more_connections_than_are_allowed_are_ended(seat: Seat) -> None:
+    with ExitStack() as opened:
+        opened.enter_context(seat.serving(Bounds(connections=3)))
+        short = opened.enter_context(place.found([seat.directory]))
+        many = [opened.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(5)]
+        for each in many:
+            each.connect(short)
+            each.settimeout(30.0)
+        assert [each.recv(1) for each in many[3:]] == [b"", b""]
+        many[0].sendall(b"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert many[0].recv(12) == b"HTTP/1.1 200"

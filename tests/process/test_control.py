@@ -1,0 +1,243 @@
+"""Seeing and steering the real daemon with the real commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hf_watch.control import place
+from hf_watch.control.client import connected
+from hf_watch.local_hub import LocalHub
+from hf_watch.local_hub.faults import Fault
+from tests.disk import numbered
+from tests.eventually import eventually
+from tests.running import environment, run, running
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from tests.running import Running
+
+DEST = "hf://datasets/acme/drop/incoming"
+CLIENTS = 100
+
+
+@pytest.fixture(name="hub")
+def _hub(tmp_path: Path) -> Iterator[LocalHub]:
+    with LocalHub(tmp_path / "hub", open_namespaces=True) as hub:
+        yield hub
+
+
+class Place:
+    """Where a daemon runs, and the commands that talk to it."""
+
+    def __init__(self, directory: Path, hub: LocalHub) -> None:
+        self.directory = directory
+        self.drop = directory / "drop"
+        self.state_dir = directory / "state"
+        self.env = environment(hub.url, directory)
+        self.drop.mkdir()
+        self._lives = 0
+
+    @contextmanager
+    def running(self, *options: str, env: Mapping[str, str] | None = None) -> Iterator[Running]:
+        self._lives += 1
+        log = self.directory / f"log{self._lives}"
+        arguments = [
+            "run",
+            str(self.drop),
+            DEST,
+            "--state-dir",
+            str(self.state_dir),
+            "--quiet-s",
+            "0.1",
+            "--create-repo",
+        ]
+        with running([*arguments, *options], env or self.env, log) as daemon:
+            daemon.wait_for("service.started")
+            yield daemon
+
+    def say(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        return run([*arguments, "--state-dir", str(self.state_dir)], self.env, self.directory)
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.say("status", "--json").stdout)
+        return found
+
+
+@pytest.fixture(name="at")
+def _at(tmp_path: Path, hub: LocalHub) -> Place:
+    return Place(tmp_path, hub)
+
+
+def _held(hub: LocalHub) -> set[str]:
+    return {
+        path.removeprefix("incoming/") for path in hub.files("dataset", "acme/drop") if path.startswith("incoming/")
+    }
+
+
+def test_status_says_that_all_is_well_and_that_nothing_runs(hub: LocalHub, at: Place) -> None:
+    with at.running() as daemon:
+        (at.drop / "a.txt").write_text("a")
+        daemon.wait_for("commit.recorded")
+        assert at.say("flush", "--wait").returncode == 0
+        found = at.say("status")
+        assert found.returncode == 0, found.stderr
+        assert b"watching" in found.stdout
+        assert hub.head("dataset", "acme/drop").encode() in found.stdout
+        by_names = run(
+            ["status", str(at.drop), DEST, "--json"], {**at.env, "HF_WATCH_STATE_DIR": str(at.state_dir)}, at.drop
+        )
+        assert by_names.returncode == 0, by_names.stderr
+        assert hub.head("dataset", "acme/drop").encode() in at.say("history").stdout
+        assert daemon.stop() == 0
+    ended = at.say("status")
+    assert ended.returncode == 3
+    assert b"not running" in ended.stderr
+    assert at.say("flush", "--wait").returncode == 3
+
+
+def test_a_daemon_that_was_killed_does_not_run_and_the_next_one_answers(at: Place) -> None:
+    with at.running() as daemon:
+        daemon.kill()
+        assert os.path.lexists(at.state_dir / place.NAME), "the socket was left behind"
+        assert at.say("status").returncode == 3
+    with at.running() as daemon:
+        assert at.say("status").returncode == 0
+        assert daemon.stop() == 0
+
+
+def test_status_answers_while_the_hub_does_not(hub: LocalHub, at: Place) -> None:
+    with at.running(env={**at.env, "HF_WATCH_HEALTH__MAX_LAG_S": "1"}) as daemon:
+        eventually(lambda: hub.requests, "the Hub to be asked")
+        hub.faults.add("/commit/", Fault(hang=True), times=None)
+        (at.drop / "a.txt").write_text("a")
+        eventually(lambda: at.status()["targets"][0]["in_flight"] == 1, "the commit under way")
+        assert at.say("pause").returncode == 0
+        eventually(lambda: at.status()["health"] == "late", "it to be late")
+        assert at.say("status").returncode == 1
+        left = at.say("flush", "--wait", "--timeout", "0.1", "--json")
+        assert left.returncode == 1
+        assert json.loads(left.stdout)["published"] is False
+        hub.faults.clear()
+        assert daemon.stop() == 0
+
+
+def test_a_pause_outlives_the_daemon(hub: LocalHub, at: Place) -> None:
+    with at.running() as daemon:
+        assert at.say("pause", "drop").returncode == 0
+        assert at.say("pause", "other").returncode == 1
+        daemon.kill()
+    (at.drop / "a.txt").write_text("a")
+    with at.running() as daemon:
+        daemon.wait_for("target.scanned")
+        eventually(lambda: at.status()["targets"][0]["waiting"] == 1, "the file to be noticed")
+        flush = at.say("flush", "--wait")
+        assert flush.returncode == 1
+        assert b"a.txt" in flush.stdout
+        assert b"paused" in flush.stdout
+        assert not daemon.events("commit.recorded")
+        assert at.say("resume").returncode == 0
+        assert at.say("flush", "--wait").returncode == 0
+        assert _held(hub) == {"a.txt"}
+        assert daemon.stop() == 0
+
+
+def test_retry_publishes_what_was_set_aside(hub: LocalHub, at: Place) -> None:
+    with at.running() as daemon:
+        (at.drop / "first.txt").write_text("first")
+        daemon.wait_for("commit.recorded")
+        hub.faults.add("/commit/", Fault(status=422, body='{"error": "this content is not allowed"}'), times=None)
+        (at.drop / "bad.txt").write_text("bad")
+        daemon.wait_for("path.quarantined")
+        assert at.status()["targets"][0]["quarantined"] == 1
+        assert at.say("status").returncode == 1
+        flush = at.say("flush", "--wait")
+        assert flush.returncode == 1
+        assert b"not allowed" in flush.stdout
+        hub.faults.clear()
+        retried = run(["retry", "drop/bad.txt", "--state-dir", str(at.state_dir)], at.env, at.directory)
+        assert retried.returncode == 0, retried.stderr
+        assert at.say("flush", "--wait").returncode == 0
+        assert _held(hub) == {"first.txt", "bad.txt"}
+        assert at.say("status").returncode == 0
+        assert at.say("retry", "/elsewhere").returncode == 1
+        assert daemon.stop() == 0
+
+
+def test_flush_waits_for_everything_that_was_there(hub: LocalHub, at: Place) -> None:
+    flushed_under_a_storm(hub, at, times=5)
+
+
+def flushed_under_a_storm(hub: LocalHub, at: Place, *, times: int) -> None:
+    """Flush while somebody writes; whatever was there before each flush must be on the Hub after it."""
+    is_over = threading.Event()
+    never = threading.Event()
+
+    def storm() -> None:
+        number = 0
+        while not is_over.is_set():
+            number += 1
+            directory = at.drop / f"d{number % 7}"
+            directory.mkdir(exist_ok=True)
+            (directory / f"{number:06}.txt").write_text(str(number))
+            (at.drop / "again.txt").write_text(str(number))
+            never.wait(0.01)
+
+    with at.running(
+        "--rescan-s", "3600", "--max-wait-s", "1", env={**at.env, "HF_WATCH_COMMIT__PER_HOUR": "0"}
+    ) as daemon:
+        writer = threading.Thread(target=storm)
+        writer.start()
+        try:
+            with connected([at.state_dir]) as client:
+                for _ in range(times):
+                    there = {str(path.relative_to(at.drop)) for path in at.drop.rglob("*.txt")}
+                    flush = client.flush(wait=True, timeout_s=None)
+                    assert flush.published, flush
+                    assert not there - _held(hub)
+        finally:
+            is_over.set()
+            writer.join()
+        assert daemon.stop() == 0
+
+
+def test_a_hundred_clients_are_answered_and_the_files_go_on(hub: LocalHub, at: Place) -> None:
+    with at.running() as daemon:
+        for name, content in numbered(100).items():
+            (at.drop / name).write_bytes(content)
+
+        def ask(_: int) -> str:
+            with connected([at.state_dir]) as client:
+                return client.status().targets[0].target
+
+        with ThreadPoolExecutor(CLIENTS) as clients:
+            assert list(clients.map(ask, range(CLIENTS))) == ["drop"] * CLIENTS
+        assert at.say("flush", "--wait").returncode == 0
+        assert _held(hub) == set(numbered(100))
+        assert daemon.stop() == 0
+
+
+def test_a_client_that_waits_does_not_hold_up_a_stop(hub: LocalHub, at: Place) -> None:
+    with at.running() as daemon, place.found([at.state_dir]) as short, socket.socket(socket.AF_UNIX) as waiting:
+        eventually(lambda: hub.requests, "the Hub to be asked")
+        at.say("flush", "--wait")
+        hub.faults.add("/preupload/", Fault(status=503), times=None)
+        (at.drop / "a.txt").write_text("a")
+        waiting.connect(short)
+        waiting.sendall(b'POST /v1/flush HTTP/1.1\r\nHost: x\r\nContent-Length: 14\r\n\r\n{"wait": true}')
+        daemon.wait_for("commit.deferred")
+        assert daemon.stop() == 0
+        waiting.settimeout(30.0)
+        answer = waiting.recv(65_536)
+    assert b'"published":false' in answer
+    assert b"a.txt" in answer
