@@ -22,6 +22,7 @@ $(READY): requirements/dev.txt pyproject.toml
 
 demo: setup  ## a local Hub and the daemon on ./demo/drop
 	@mkdir -p $(DEMO_DIR)/drop
+	@echo 'Drop files into $(DEMO_DIR)/drop; see them in $(DEMO_DIR)/hub/repos/datasets/demo/drop/main. Ctrl-C ends it.'
 	$(BIN)/hf-watch run $(DEMO_DIR)/drop hf://datasets/demo/drop --local $(DEMO_DIR)/hub --state-dir $(DEMO_DIR)/state
 
 test: setup  ## the tests: no root, no system packages

@@ -6,6 +6,8 @@ In this order: command line, environment, `.env`, configuration file, systemd cr
 from __future__ import annotations
 
 import difflib
+import io
+import logging
 import os
 import tomllib
 from dataclasses import dataclass, field
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import BaseModel, ValidationError, create_model
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SecretsSettingsSource
 from pydantic_settings.exceptions import SettingsError
@@ -148,15 +151,26 @@ def _nearest(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
 
 def _dotenv(env_file: Path) -> dict[str, str | None]:
     try:
-        values = dotenv_values(env_file) if env_file.is_file() else {}
+        text = env_file.read_text("utf-8") if env_file.is_file() else ""
     except OSError as error:
         raise ConfigError(f"{env_file}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{env_file}: it is not UTF-8") from error
+    _refuse_unreadable_lines(env_file, text)
+    logging.getLogger("dotenv.main").setLevel(logging.ERROR)  # a line that it cannot read is another program's
+    values = dotenv_values(stream=io.StringIO(text))
     for name, value in values.items():
+        if value is None and name.upper().startswith(PREFIX):
+            raise ConfigError(f"{env_file}: {printable(name)} has no value; it should be {printable(name)}=value")
         if "\0" in name + (value or ""):
             raise ConfigError(f"{env_file}: {printable(name)} holds a NUL")
     return values
+
+
+def _refuse_unreadable_lines(env_file: Path, text: str) -> None:
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error and PREFIX in binding.original.string.upper():
+            raise ConfigError(f"{env_file}: line {binding.original.line} cannot be read; it should be NAME=value")
 
 
 def _layers(options: Mapping[str, Any], env_file: Path) -> Iterator[_Layer]:

@@ -175,13 +175,23 @@ def test_a_wrong_value_names_the_variable_it_came_from(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"HF_FOO=\xff", ".env: it is not UTF-8"), (b'HF_FOO="a\0b"', ".env: HF_FOO holds a NUL")],
+    [
+        (b"HF_FOO=\xff", ".env: it is not UTF-8"),
+        (b'HF_FOO="a\0b"', ".env: HF_FOO holds a NUL"),
+        (b"A=1\nHF_WATCH_QUIET_S 3\n", ".env: line 2 cannot be read; it should be NAME=value"),
+        (b"HF_WATCH_QUIET_S\n", ".env: HF_WATCH_QUIET_S has no value; it should be HF_WATCH_QUIET_S=value"),
+    ],
 )
 def test_a_dotenv_that_cannot_be_read_is_a_line(content: bytes, said: str) -> None:
     Path(".env").write_bytes(content)
     assert _mistake() == said
     with pytest.raises(ConfigError, match=said):
         prepare_environment(Path(".env"))
+
+
+def test_what_a_dotenv_holds_for_other_programs_is_ignored() -> None:
+    dotenv = "OTHER\n= 3\nsome text\nexport HF_WATCH_POLL_S=7\n"
+    assert _one(_load({"source": "/srv/drop", "dest": DEST}, dotenv=dotenv)).poll_s == 7.0
 
 
 def test_a_pattern_in_a_variable_may_begin_with_a_bracket(monkeypatch: pytest.MonkeyPatch) -> None:
