@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,9 +17,12 @@ from hf_watch.errors import (
     MovedError,
     RejectedError,
     RetryableError,
+    SourceError,
     TooLargeError,
     UnauthorizedError,
+    UnreachableError,
 )
+from hf_watch.filters import Filter
 from hf_watch.ledger import Ledger
 from tests.disk import fill, numbered
 from tests.engine import DESTINATION, Engine, target_spec
@@ -171,6 +176,59 @@ def test_a_hub_that_is_down_at_start_loses_nothing(tmp_path: Path, drop: Path) -
     assert hub.repo.files == PUBLISHED
 
 
+def test_an_outage_costs_one_light_request_a_minute_and_ends_within_a_minute(tmp_path: Path, drop: Path) -> None:
+    hub = FakeHub()
+    engine = _engine(tmp_path, drop, hub)
+    down = Fault(UnreachableError("no answer from hub.example: Connection refused"))
+    with engine.running() as running:
+        running.go_on(10.0)
+        for verb in ("head", "stage", "paths_info", "commit"):
+            hub.fail(verb, *[down] * 10_000)
+        fill(drop, numbered(100))
+        running.worker._targets[0].rescan(engine.clock())
+        hub.calls.clear()
+        running.go_on(4 * 3_600.0)
+        assert len(hub.calls) <= 4 * 60 + 10
+        assert set(hub.calls[2:]) == {"head"}, "nothing is read or sent only to learn that the Hub is down"
+        hub.script.clear()
+        running.go_on(65.0)
+        assert len(hub.repo.files) == 102
+
+
+def test_an_outage_that_ends_in_a_refusal_has_ended(tmp_path: Path, drop: Path) -> None:
+    hub = FakeHub()
+    hub.fail("check_write", Fault(UnreachableError("no answer")))
+    hub.fail("head", Fault(UnauthorizedError("401: Unauthorized")))
+    engine = _engine(tmp_path, drop, hub)
+    engine.sync()
+    assert hub.repo.files == PUBLISHED
+
+
+def test_a_file_that_cannot_be_read_while_it_is_sent_stops_nobody_else(tmp_path: Path, drop: Path) -> None:
+    class Failing(FakeHub):
+        def stage(self, uploads: Sequence[Upload]) -> list[Staged]:
+            if any(upload.snapshot.content is None for upload in uploads):
+                raise SourceError("Input/output error")
+            return super().stage(uploads)
+
+    fill(drop, {"large": b"x" * 2_000})
+    hub = Failing()
+    engine = Engine(tmp_path, [target_spec(drop)], hub, inline_bytes=1_000)
+    with capture_logs() as logs, engine.running() as running:
+        running.go_on(200.0)
+    assert hub.repo.files == PUBLISHED
+    assert [each["path"] for each in logs if each["event"] == "path.unreadable"] == ["large"]
+
+
+def test_a_transfer_cache_that_cannot_be_written_is_not_a_file_s_fault(tmp_path: Path, drop: Path) -> None:
+    class Failing(FakeHub):
+        def stage(self, uploads: Sequence[Upload]) -> list[Staged]:
+            raise SourceError(f"Permission denied ({len(uploads)})")
+
+    worker = _engine(tmp_path, drop, Failing()).sync().worker
+    assert worker.failure == "Permission denied (2)"
+
+
 def test_files_whose_staging_failed_are_staged_again(tmp_path: Path, drop: Path) -> None:
     hub = FakeHub()
     hub.fail("stage", RETRYABLE, RETRYABLE)
@@ -262,6 +320,43 @@ def test_one_bad_file_is_set_aside_and_the_others_are_published(tmp_path: Path, 
     assert hub.calls.count("commit") <= 1 + 2 * math.ceil(math.log2(count))
     with Ledger(tmp_path / "ledger.sqlite3") as ledger:
         assert not ledger.open_batches(ledger.root(DESTINATION, str(tmp_path / "drop"), "incoming"))
+
+
+def test_one_bad_file_of_a_thousand_costs_few_requests(tmp_path: Path, drop: Path) -> None:
+    fill(drop, numbered(998))
+    hub = FakeHub(bad=lambda path: path.endswith("0123.txt"))
+    _engine(tmp_path, drop, hub).sync()
+    assert len(hub.repo.files) == 999
+    assert hub.calls.count("commit") <= 1 + 2 * math.ceil(math.log2(1_000))
+    assert hub.calls.count("stage") == 1, "what was uploaded is not uploaded again"
+
+
+def test_a_file_that_was_set_aside_is_tried_again_after_a_day(tmp_path: Path, drop: Path) -> None:
+    bad = {"incoming/a"}
+    hub = FakeHub(bad=lambda path: path in bad)
+    ahead_s = [0.0]
+    engine = _engine(tmp_path, drop, hub)
+    engine.ledger_of = partial(Ledger, wall_clock=lambda: time.time() + ahead_s[0])
+    engine.sync()
+    bad.clear()
+    ahead_s[0] = 23 * 3_600.0
+    engine.sync()
+    assert hub.repo.files == {"incoming/b": b"b"}
+    ahead_s[0] = 25 * 3_600.0
+    engine.sync()
+    assert hub.repo.files == PUBLISHED
+
+
+@pytest.mark.parametrize("name", ["README.md", ".gitignore", ".gitattributes"])
+def test_what_the_hub_itself_reads_travels_alone_and_last(tmp_path: Path, name: str) -> None:
+    drop = tmp_path / "root"
+    fill(drop, {**numbered(20), name: b"bad", f"sub/{name}": b"an ordinary file"})
+    hub = FakeHub(bad=lambda path: path == name)
+    engine = _engine(tmp_path, drop, hub, prefix="", wanted=Filter(hidden=True))
+    engine.sync()
+    assert hub.calls.count("commit") == 2
+    assert [len(commit.added) for commit in hub.repo.commits] == [21]
+    assert name not in hub.repo.files
 
 
 def test_a_file_that_was_set_aside_is_left_alone_until_it_changes(tmp_path: Path, drop: Path) -> None:

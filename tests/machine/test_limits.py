@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from structlog.testing import capture_logs
 
+from hf_watch.errors import AmbiguousError, MovedError
 from hf_watch.model import Change, ChangeKind
 from hf_watch.plan import Limits
 from tests.disk import fill, numbered
 from tests.engine import Engine, target_spec
-from tests.fake_hub import FakeHub
+from tests.fake_hub import FakeHub, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,6 +76,44 @@ def test_the_budget_of_commits_paces_them_and_a_backlog_makes_them_larger_not_mo
     assert len(hub.repo.commits) <= 5 + 66  # an hour and six minutes
 
 
+def test_under_a_backlog_commits_grow_and_when_it_is_worked_off_they_are_as_usual(tmp_path: Path) -> None:
+    fill(tmp_path / "drop", numbered(2_000))
+    hub = FakeHub()
+    engine = _engine(tmp_path, hub, limits=Limits(20, 1 << 20), most_files=200, per_hour=60.0, burst=4.0)
+    with engine.running() as running:
+        running.go_on(3_600.0)
+        assert len(hub.repo.files) == 2_000
+        sizes = [len(commit.added) for commit in hub.repo.commits]
+        assert sizes[:2] == [20, 20]
+        assert sorted(sizes[:6]) == sizes[:6]
+        assert max(sizes) == 200
+        fill(tmp_path / "drop", {f"later/{name}": content for name, content in numbered(300).items()})
+        running.worker._targets[0].rescan(engine.clock())
+        running.go_on(3_600.0)
+    assert len(hub.repo.commits[len(sizes)].added) <= 200
+    assert len(hub.repo.files) == 2_300
+
+
+def test_a_commit_that_was_too_large_or_got_no_answer_makes_the_next_one_smaller(tmp_path: Path) -> None:
+    fill(tmp_path / "drop", numbered(800))
+    hub = FakeHub()
+    hub.fail("commit", Fault(AmbiguousError("504: Gateway Time-out")), Fault(AmbiguousError("504: Gateway Time-out")))
+    _engine(tmp_path, hub, limits=Limits(400, 1 << 20)).sync()
+    assert [len(commit.added) for commit in hub.repo.commits][:2] == [100, 200]
+    assert len(hub.repo.files) == 800
+
+
+def test_a_refused_commit_draws_nothing_from_the_budget(tmp_path: Path) -> None:
+    fill(tmp_path / "drop", numbered(1))
+    hub = FakeHub()
+    hub.fail("commit", *[Fault(MovedError("409: Another commit operation is in progress"))] * 4)
+    engine = _engine(tmp_path, hub, per_hour=1.0, burst=1.0)
+    began = engine.clock()
+    engine.sync()
+    assert len(hub.repo.commits) == 1
+    assert engine.clock() - began < 60.0
+
+
 def test_what_was_committed_before_a_restart_counts(tmp_path: Path) -> None:
     fill(tmp_path / "drop", numbered(1))
     hub = FakeHub()
@@ -86,7 +125,9 @@ def test_what_was_committed_before_a_restart_counts(tmp_path: Path) -> None:
         engine.sync()
     assert len(times) == 1
     assert 55.0 <= times[0] - began <= 65.0
-    assert next(each["files"] for each in logs if each["event"] == "commit.deferred") == 1
+    deferred = next(each for each in logs if each["event"] == "commit.deferred")
+    assert deferred["files"] == 1
+    assert deferred["says"] == f"next commit in {deferred['not_before_s']:.0f} s, 1 file waiting"
 
 
 def test_the_rate_of_bytes_is_kept_and_each_byte_counts_once(tmp_path: Path) -> None:
