@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hf_watch.findings import Found, Lost
 from hf_watch.model import Delete, Staged
 from hf_watch.scan import LARGEST_BLOB_BYTES
-from hf_watch.snapshots import Found, Lost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

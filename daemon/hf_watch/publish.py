@@ -23,10 +23,11 @@ from hf_watch.errors import (
     SourceError,
     TooLargeError,
 )
+from hf_watch.findings import Found, Lost
 from hf_watch.ledger import Intended
 from hf_watch.model import Batch, Delete, Outcome, Staged
 from hf_watch.paths import printable
-from hf_watch.snapshots import IGNORED_REASON, Found, Lost
+from hf_watch.snapshots import IGNORED_REASON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

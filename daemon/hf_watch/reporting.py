@@ -13,8 +13,8 @@ from hf_watch.status import TargetStatus, WorkerStatus
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from hf_watch.findings import Found, Lost
     from hf_watch.publish import Parcel, Publisher
-    from hf_watch.snapshots import Found, Lost
     from hf_watch.target import Target
 
 

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
 from hf_watch import plan, scan
 from hf_watch.errors import NotSettledError, SourceError
-from hf_watch.ledger import Recorded
+from hf_watch.findings import Found, Lost
 from hf_watch.mapping import Unpublishable, local_path, repo_path
-from hf_watch.model import Change, ChangeKind, Upload
+from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import printable
-from hf_watch.settle import is_racy, may_read
+from hf_watch.second_look import SecondLook
+from hf_watch.settle import may_read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hf_watch.ledger import Ledger
-    from hf_watch.model import Fingerprint, Known, Snapshot
+    from hf_watch.ledger import Ledger, Recorded
+    from hf_watch.model import Fingerprint, Known
     from hf_watch.pulse import Pulse
     from hf_watch.settle import Waiting
     from hf_watch.target import Target
@@ -31,54 +32,6 @@ log = structlog.get_logger()
 IGNORED_REASON = "the repo's own .gitignore matches it"
 SLOWEST_READ_BYTES_PER_S = 1_000_000  # a slower file system is one that hangs
 UNREADABLE_RETRY_S = 60.0  # a file that may not be read is tried again this often, and at once when it is touched
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A settled file that differs from what the Hub is known to hold; `fd` is open while a large one is staged."""
-
-    target: Target
-    waiting: Waiting
-    repo_path: str
-    snapshot: Snapshot
-    known: Known | None
-    generation: int  # which incarnation of the root it was read in
-    fd: int | None
-
-    @property
-    def upload(self) -> Upload:
-        """The file as the Hub port takes it; a large one by its descriptor, which no rename can redirect."""
-        return Upload(self.repo_path, self.snapshot, "" if self.fd is None else f"/dev/fd/{self.fd}")
-
-    @property
-    def is_racy(self) -> bool:
-        """Whether its fingerprint cannot vouch for its content."""
-        return is_racy(self.snapshot.fingerprint.ctime_ns, self.snapshot.taken_ns)
-
-    @property
-    def is_large(self) -> bool:
-        """Whether sending it costs more than asking whether that is needed."""
-        return self.snapshot.fingerprint.size_bytes > scan.LARGEST_BLOB_BYTES
-
-    @property
-    def recorded(self) -> Recorded:
-        """The row that says that the Hub holds it."""
-        fingerprint = None if self.is_racy else self.snapshot.fingerprint
-        return Recorded(self.waiting.path, self.repo_path, fingerprint, self.snapshot.digest, self.generation)
-
-    def without_content(self) -> Found:
-        """The same, without the bytes and the descriptor that are no longer needed."""
-        return replace(self, snapshot=replace(self.snapshot, content=None), fd=None)
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """A path that the ledger knows and that is no file any more, below a root that mirrors deletes."""
-
-    target: Target
-    waiting: Waiting
-    repo_path: str
-    generation: int  # which incarnation of the root it was last seen in
 
 
 class Snapshots:
@@ -107,6 +60,7 @@ class Snapshots:
         self._wall_clock_ns = wall_clock_ns
         self._pulse = pulse
         self._single_pass = single_pass
+        self.second_look = SecondLook(ledger, clock, wall_clock_ns)
         self._touched: dict[int, list[Recorded]] = {}
         self._forgotten: dict[int, list[str]] = {}
 
@@ -128,6 +82,7 @@ class Snapshots:
         """Forget what waits to be written down: the ledger cannot be written, and it is found out again."""
         self._touched.clear()
         self._forgotten.clear()
+        self.second_look.let_go()
 
     def flush(self) -> None:
         """Write down what needed no commit."""
@@ -195,7 +150,7 @@ class Snapshots:
     def look_again_if_racy(self, found: Found) -> None:
         """A file stamped within a tick of its snapshot may have changed since without its times telling."""
         if found.is_racy:
-            found.target.settler.note(Change(found.waiting.path, ChangeKind.FOUND, self._clock()))
+            self.second_look.add(found)
 
     def forget(self, lost: Lost) -> None:
         """The Hub holds nothing of ours at this path any more."""

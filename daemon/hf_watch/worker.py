@@ -27,6 +27,7 @@ from hf_watch.settle import TOGETHER_S
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from hf_watch.findings import Found, Lost
     from hf_watch.gather import Gatherer
     from hf_watch.inbox import Hints, Inbox
     from hf_watch.ledger import Ledger
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from hf_watch.publish import Publisher
     from hf_watch.pulse import Pulse
     from hf_watch.reporting import Reporter
-    from hf_watch.snapshots import Found, Lost, Snapshots
+    from hf_watch.snapshots import Snapshots
     from hf_watch.status import WorkerStatus
     from hf_watch.steering import Steering
     from hf_watch.target import Target
@@ -172,6 +173,7 @@ class Worker:
         self._pulse.beat()
         for target in self._targets:
             target.explore(now, now + SCAN_SLICE_S)
+        self._snapshots.second_look.go_on()
         self._steer(is_asked=is_asked)
         if (moment := self._next_publish()) is not None and moment <= self._clock():
             self._publish()
@@ -208,7 +210,7 @@ class Worker:
             return False
         if self.failure is None and any(target.is_lost for target in self._targets):
             self.failure = "a watched directory is missing"
-        return self.failure is not None or (self._is_open and not self.left() and not self._is_scanning())
+        return self.failure is not None or (self._is_open and not self.left() and not self._is_looking())
 
     def _is_drained(self, stop_by: float) -> bool:
         """Whether to leave: the time is up, nothing is left, or what is left cannot go before the time is up."""
@@ -217,16 +219,18 @@ class Worker:
             return True
         if not self._is_draining:
             return False
-        return not self._publisher.in_hand and not self._is_scanning() and not any(t.settles for t in self._targets)
+        return not self._publisher.in_hand and not self._is_looking() and not any(t.settles for t in self._targets)
 
-    def _is_scanning(self) -> bool:
-        return any(target.is_scanning for target in self._targets)
+    def _is_looking(self) -> bool:
+        """Whether something may still turn up that is to be published."""
+        return bool(self._snapshots.second_look) or any(target.is_scanning for target in self._targets)
 
     def _idle_s(self) -> float:
         """How long there is nothing to do unless a hint comes."""
         moments = [target.next_check() for target in self._targets]
         moments += [moment for target in self._targets if (moment := target.next_walk()) is not None]
-        moments += [moment for moment in (self._next_publish(), self._steering.next_check()) if moment is not None]
+        others = (self._next_publish(), self._steering.next_check(), self._snapshots.second_look.next_due())
+        moments += [moment for moment in others if moment is not None]
         if self._stop_by is not None:
             moments.append(self._stop_by)
         return max(0.0, min(moments) - self._clock())

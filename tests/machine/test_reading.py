@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
+from hf_watch.ledger import Ledger
 from tests.disk import fill, without_privileges
-from tests.engine import Engine, target_spec
+from tests.engine import DESTINATION, Engine, target_spec
 from tests.fake_hub import FakeHub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from hf_watch.model import Staged, Upload
+    from hf_watch.model import Known, Staged, Upload
 
 
 @pytest.fixture
@@ -197,3 +198,46 @@ def test_a_directory_that_may_not_be_listed_is_named_once_and_stops_nobody(tmp_p
         running.go_on(400.0)
     assert hub.repo.files == {"incoming/a": b"a", "incoming/closed/x": b"x"}
     assert len(_events(logs, "directory.unreadable")) == 1
+
+
+def _known(engine: Engine, drop: Path, path: str) -> Known | None:
+    with Ledger(engine.state_dir / "ledger.sqlite3") as ledger:
+        return ledger.known(ledger.root(DESTINATION, str(drop), "incoming"), path)
+
+
+def test_a_file_stamped_within_a_tick_of_its_snapshot_is_read_again_without_the_hub(tmp_path: Path, drop: Path) -> None:
+    hub = FakeHub()
+    engine = Engine(tmp_path, [target_spec(drop)], hub, per_hour=1.0, burst=1.0)
+    stamped_ns = (drop / "a").stat().st_ctime_ns
+    engine.wall_clock_ns = lambda: stamped_ns
+    with engine.running() as running:
+        while not hub.repo.commits:
+            running.turn()
+        known = _known(engine, drop, "a")
+        assert known is not None
+        assert known.fingerprint is None, "it cannot vouch for the content yet"
+        engine.wall_clock_ns = lambda: stamped_ns + (1 << 30)
+        running.worker._snapshots.second_look._wall_clock_ns = engine.wall_clock_ns
+        asked = len(hub.calls)
+        running.go_on(5.0)
+        known = _known(engine, drop, "a")
+        assert known is not None
+        assert known.fingerprint is not None
+        assert len(hub.calls) == asked
+    with engine.assembled() as assembled:
+        began = engine.clock()
+        assembled.worker.run()
+        assert engine.clock() - began < 10.0, "nothing waits for a budget that it does not need"
+
+
+def test_a_file_that_changed_within_the_tick_is_published_anew(tmp_path: Path, drop: Path) -> None:
+    hub = FakeHub()
+    engine = Engine(tmp_path, [target_spec(drop)], hub)
+    stamped_ns = (drop / "a").stat().st_ctime_ns
+    engine.wall_clock_ns = lambda: stamped_ns
+    with engine.running() as running:
+        while not hub.repo.commits:
+            running.turn()
+        (drop / "a").write_bytes(b"b")
+        running.go_on(60.0)
+    assert hub.repo.files == {"incoming/a": b"b"}

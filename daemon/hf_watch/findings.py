@@ -1,0 +1,64 @@
+"""What a look at a due path found: a file that differs from what the Hub holds, or one that is gone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from hf_watch import scan
+from hf_watch.ledger import Recorded
+from hf_watch.model import Upload
+from hf_watch.settle import is_racy
+
+if TYPE_CHECKING:
+    from hf_watch.model import Known, Snapshot
+    from hf_watch.settle import Waiting
+    from hf_watch.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A settled file that differs from what the Hub is known to hold; `fd` is open while a large one is staged."""
+
+    target: Target
+    waiting: Waiting
+    repo_path: str
+    snapshot: Snapshot
+    known: Known | None
+    generation: int  # which incarnation of the root it was read in
+    fd: int | None
+
+    @property
+    def upload(self) -> Upload:
+        """The file as the Hub port takes it; a large one by its descriptor, which no rename can redirect."""
+        return Upload(self.repo_path, self.snapshot, "" if self.fd is None else f"/dev/fd/{self.fd}")
+
+    @property
+    def is_racy(self) -> bool:
+        """Whether its fingerprint cannot vouch for its content."""
+        return is_racy(self.snapshot.fingerprint.ctime_ns, self.snapshot.taken_ns)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether sending it costs more than asking whether that is needed."""
+        return self.snapshot.fingerprint.size_bytes > scan.LARGEST_BLOB_BYTES
+
+    @property
+    def recorded(self) -> Recorded:
+        """The row that says that the Hub holds it."""
+        fingerprint = None if self.is_racy else self.snapshot.fingerprint
+        return Recorded(self.waiting.path, self.repo_path, fingerprint, self.snapshot.digest, self.generation)
+
+    def without_content(self) -> Found:
+        """The same, without the bytes and the descriptor that are no longer needed."""
+        return replace(self, snapshot=replace(self.snapshot, content=None), fd=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A path that the ledger knows and that is no file any more, below a root that mirrors deletes."""
+
+    target: Target
+    waiting: Waiting
+    repo_path: str
+    generation: int  # which incarnation of the root it was last seen in
