@@ -278,7 +278,10 @@ class _Watches:
     settings: dict[str, TargetSettings]
 
     def __call__(self, spec: TargetSpec, sink: Sink) -> RootWatch:
-        return RootWatch(spec.source, sink, observer=self.settings[spec.name].observer, enters=_Reached(spec.wanted))
+        return RootWatch(
+            spec.source, sink, observer=self.settings[spec.name].observer, enters=_Reached(spec.wanted),
+            retry_s=spec.poll_s,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

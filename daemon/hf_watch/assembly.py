@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hf_watch.attended import AttendedHub
 from hf_watch.gather import Gatherer
+from hf_watch.journal import Journal
+from hf_watch.lookout import Lookout
 from hf_watch.opening import Opener
 from hf_watch.pace import CommitSize
 from hf_watch.pacing import Pacing
 from hf_watch.publish import Parcel, Publisher
 from hf_watch.pulse import Pulse
 from hf_watch.reporting import Reporter
+from hf_watch.settle import MOST_PUT_OFF, Settler
 from hf_watch.snapshots import Snapshots
 from hf_watch.steering import Steering
 from hf_watch.target import Target, TargetSpec
@@ -74,7 +78,7 @@ class Assembled:
 
 def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
     """Wire one destination's parts together; nothing runs yet."""
-    targets = [_target(each, spec.destination, around, index) for index, each in enumerate(spec.targets)]
+    targets = [_target(each, spec, around, index) for index, each in enumerate(spec.targets)]
     around.outage.on_end(around.inbox.wake)
     pulse = Pulse(around.clock)
     hub = AttendedHub(around.hub, pulse)
@@ -117,6 +121,17 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
     return Assembled(worker, pulse, snapshots.gave_up, around.inbox)
 
 
-def _target(spec: TargetSpec, destination: Destination, around: Surroundings, index: int) -> Target:
-    watch = around.watch_of(spec, around.inbox.sink(index))
-    return Target(spec, destination, around.ledger, watch, around.clock)
+def _target(spec: TargetSpec, of: DestinationSpec, around: Surroundings, index: int) -> Target:
+    return Target(
+        spec=spec,
+        destination=of.destination,
+        ledger=around.ledger,
+        lookout=Lookout(around.watch_of(spec, around.inbox.sink(index)), spec.name),
+        settler=Settler(
+            spec.quiet_s,
+            spec.max_wait_s,
+            sys.maxsize if of.single_pass else MOST_PUT_OFF,  # no scan comes after a single pass
+        ),
+        journal=Journal(spec.name, around.clock),
+        clock=around.clock,
+    )

@@ -43,6 +43,15 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Shortage:
+    """What the system did not give a watch enough of, so that it is polled instead: `setting` allows `limit` of it."""
+
+    what: Literal["watches", "instances", "descriptors"]
+    setting: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class Destination:
     """Where a worker commits: one branch of one repo on one endpoint."""
 

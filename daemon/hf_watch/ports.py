@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hf_watch.model import Batch, Change, Gap, Receipt, RemoteFile, Staged, Upload
+    from hf_watch.model import Batch, Change, Gap, Receipt, RemoteFile, Shortage, Staged, Upload
 
 
 class Sink(Protocol):
@@ -34,6 +34,12 @@ class Watch(Protocol):
 
     def polled(self) -> Sequence[str]:
         """Relative directories (`""`: the whole root) whose changes the kernel does not report: to be scanned often."""
+
+    def shortage(self) -> Shortage | None:
+        """What the system did not give it enough of, None when it has all; watches are asked for again by itself."""
+
+    def watched(self) -> int:
+        """How many directories it watches at the moment."""
 
 
 class Hub(Protocol):

@@ -26,7 +26,6 @@ from hf_watch.errors import (
 from hf_watch.findings import Found, Lost
 from hf_watch.ledger import Intended
 from hf_watch.model import Batch, Delete, Outcome, Staged
-from hf_watch.paths import printable
 from hf_watch.snapshots import IGNORED_REASON
 
 if TYPE_CHECKING:
@@ -178,9 +177,7 @@ class Publisher:
         return True
 
     def _skip(self, found: Found) -> None:
-        log.warning(
-            "path.skipped", target=found.target.spec.name, path=printable(found.waiting.path), reason=IGNORED_REASON
-        )
+        found.target.journal.tell("warning", "path.skipped", found.waiting.path, IGNORED_REASON)
         self._ledger.set_aside(found.target.root, found.waiting.path, found.snapshot.fingerprint, IGNORED_REASON)
 
     def _set_aside(self, found: Found, reason: str) -> None:
@@ -211,10 +208,9 @@ class Publisher:
         if self._may_yet_differ(lost):
             return
         if is_there:
-            log.warning(
-                "path.kept", target=lost.target.spec.name, path=printable(lost.waiting.path),
-                reason="what the Hub holds there is not what was published",
-            )  # fmt: skip
+            lost.target.journal.tell(
+                "warning", "path.kept", lost.waiting.path, "what the Hub holds there is not what was published"
+            )
         self._snapshots.forget(lost)
 
     def _may_delete(self, lost: Lost) -> bool:
@@ -225,7 +221,7 @@ class Publisher:
         if held is None:
             is_gone = scan.file_is_gone(lost.target.path, lost.waiting.path)
             return is_gone and not self._snapshots.handed_over(lost.target, lost.repo_path)
-        log.warning("delete.held", target=lost.target.spec.name, path=printable(lost.waiting.path), reason=held)
+        lost.target.journal.tell("warning", "delete.held", lost.waiting.path, held)
         return False
 
     def prepare(self) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 TIMESTAMP_TICK_NS = 20_000_000  # kernels before 6.13 stamp files every 1 to 10 ms; doubled, as git does for its index
 TOGETHER_S = 0.05  # how close to each other the two ends of a rename are hinted at
 MOST_RENAMED = 1_000  # as many as one commit takes
+MOST_PUT_OFF = 5_000  # unreadable or being written: more of them would leave no room for what can be published
 LONGEST_BUSY_WAIT_S = 30.0  # a file held open is looked at again at least this often, should its close go unseen
 
 
@@ -83,14 +84,16 @@ class _Order:
 class Settler:
     """The paths of one root that wait to become quiet. One thread owns it."""
 
-    def __init__(self, quiet_s: float, max_wait_s: float) -> None:
+    def __init__(self, quiet_s: float, max_wait_s: float, most_put_off: int = MOST_PUT_OFF) -> None:
         self._quiet_s = quiet_s
         self._max_wait_s = max_wait_s
+        self._most_put_off = most_put_off
         self._waiting: dict[str, Waiting] = {}
         self._by_due = _Order(self._waiting, lambda waiting: waiting.due)
         self._by_age = _Order(self._waiting, lambda waiting: waiting.since)
         self._by_settled = _Order(self._waiting, lambda waiting: waiting.settled)
         self._arrived_at = -TOGETHER_S
+        self._put_off: set[str] = set()
         self._gone: deque[tuple[float, str]] = deque(maxlen=MOST_RENAMED)
 
     def __len__(self) -> int:
@@ -105,6 +108,7 @@ class Settler:
         if old is not None and change.kind is ChangeKind.FOUND:
             return  # a scan knows less than the event that came before it
         since = change.at if old is None else old.since
+        self._put_off.discard(change.path)
         self._put(
             Waiting(
                 path=change.path,
@@ -141,10 +145,17 @@ class Settler:
 
     def look_again(self, waiting: Waiting, now: float, looked: Fingerprint | None) -> None:
         """Give back a path that was due but busy; it is due again after `quiet_s`, later each time up to 30 s."""
-        if self._is_hinted_anew(waiting):
-            return
         delay = min(max(self._quiet_s, 0.05) * 2.0 ** min(waiting.looks, 10), LONGEST_BUSY_WAIT_S)
-        self._put(replace(waiting, due=now + delay, looked=looked, looks=waiting.looks + 1))
+        self.put_off(replace(waiting, looked=looked, looks=waiting.looks + 1), now + delay)
+
+    def put_off(self, waiting: Waiting, due: float) -> None:
+        """Give back a path that stands in its own way, to be looked at again at `due`.
+
+        When too many do, it is dropped: its next hint, or the next scan of all, brings it back.
+        """
+        if not self._is_hinted_anew(waiting) and len(self._put_off) < self._most_put_off:
+            self._put(replace(waiting, due=due))
+            self._put_off.add(waiting.path)
 
     def put_back(self, waiting: Waiting, due: float) -> None:
         """Give back a path that could not be published, to be looked at again at `due`."""
@@ -173,6 +184,7 @@ class Settler:
         taken: list[Waiting] = []
         while len(taken) < limit and (first := self._by_due.first()) is not None and first.due <= now:
             taken.append(self._waiting.pop(first.path))
+            self._put_off.discard(first.path)
         return taken
 
     def next_due(self) -> float | None:
@@ -207,6 +219,7 @@ class Settler:
     def forget(self) -> None:
         """Drop everything: a scan of the root is going to find it again."""
         self._waiting.clear()
+        self._put_off.clear()
         for order in (self._by_due, self._by_age, self._by_settled):
             order.clear()
 

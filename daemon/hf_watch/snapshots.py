@@ -7,14 +7,11 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import structlog
-
 from hf_watch import plan, scan
 from hf_watch.errors import NotSettledError, SourceError
 from hf_watch.findings import Found, Lost
 from hf_watch.mapping import Unpublishable, local_path, repo_path
 from hf_watch.model import Change, ChangeKind
-from hf_watch.paths import printable
 from hf_watch.second_look import SecondLook
 from hf_watch.settle import may_read
 
@@ -26,8 +23,6 @@ if TYPE_CHECKING:
     from hf_watch.pulse import Pulse
     from hf_watch.settle import Waiting
     from hf_watch.target import Target
-
-log = structlog.get_logger()
 
 IGNORED_REASON = "the repo's own .gitignore matches it"
 SLOWEST_READ_BYTES_PER_S = 1_000_000  # a slower file system is one that hangs
@@ -126,8 +121,8 @@ class Snapshots:
     def _is_set_aside(self, target: Target, waiting: Waiting, before: Fingerprint) -> bool:
         reason = self._ledger.reason_set_aside(target.root, waiting.path, before)
         if reason is not None and reason != IGNORED_REASON and self._single_pass:
-            log.error("path.quarantined", target=target.spec.name, path=printable(waiting.path), reason=reason)
-            self._give_up(target, waiting, reason)
+            target.journal.tell("error", "path.quarantined", waiting.path, reason)
+            self._give_up(target, waiting.path, reason)
         return reason is not None
 
     def _place(self, target: Target, waiting: Waiting, before: Fingerprint) -> str | None:
@@ -158,9 +153,10 @@ class Snapshots:
 
     def set_aside(self, target: Target, path: str, fingerprint: Fingerprint | None, reason: str) -> None:
         """Put a file that cannot be published in quarantine, and say so."""
-        log.error("path.quarantined", target=target.spec.name, path=printable(path), reason=reason)
+        target.journal.tell("error", "path.quarantined", path, reason)
         self._ledger.set_aside(target.root, path, fingerprint, reason)
-        self.gave_up[os.path.join(target.path, path)] = reason  # noqa: PTH118  the name need not be UTF-8
+        if self._single_pass:
+            self._give_up(target, path, reason)
 
     def _forget(self, target: Target, path: str) -> None:
         self._forgotten.setdefault(self._targets.index(target), []).append(path)
@@ -182,27 +178,27 @@ class Snapshots:
         now = self._clock()
         overdue = target.settler.overdue(waiting, now)
         if overdue and not waiting.named:
-            log.warning(
-                "path.busy", target=target.spec.name, path=printable(waiting.path), reason="open for writing",
-                duration_s=round(now - waiting.since, 1),
-            )  # fmt: skip
+            target.journal.tell(
+                "warning", "path.busy", waiting.path, "open for writing", duration_s=round(now - waiting.since, 1)
+            )
         if overdue and self._single_pass:
-            self._give_up(target, waiting, "open for writing")
+            self._give_up(target, waiting.path, "open for writing")
         else:
             target.settler.look_again(replace(waiting, named=waiting.named or overdue), now, looked)
         return True
 
-    def _give_up(self, target: Target, waiting: Waiting, reason: str) -> None:
-        self.gave_up[os.path.join(target.path, waiting.path)] = reason  # noqa: PTH118  the name need not be UTF-8
+    def _give_up(self, target: Target, path: str, reason: str) -> None:
+        self.gave_up[os.path.join(target.path, path)] = reason  # noqa: PTH118  the name need not be UTF-8
 
     def give_up_reading(self, target: Target, waiting: Waiting, reason: str) -> None:
         """Say that a file cannot be read, and try it again later."""
         if not waiting.named:
-            log.warning("path.unreadable", target=target.spec.name, path=printable(waiting.path), reason=reason)
+            target.journal.tell("warning", "path.unreadable", waiting.path, reason)
         if self._single_pass:
-            self._give_up(target, waiting, reason)
+            self._give_up(target, waiting.path, reason)
         else:
-            target.settler.put_back(replace(waiting, named=True), self._clock() + UNREADABLE_RETRY_S)
+            again = replace(waiting, named=True, settled=waiting.settled_since)
+            target.settler.put_off(again, self._clock() + UNREADABLE_RETRY_S)
 
     def _clash(self, target: Target, in_repo: str) -> str | None:
         """The file of an earlier target that is published at the same path, if there is one."""

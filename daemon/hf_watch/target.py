@@ -11,11 +11,9 @@ import structlog
 
 from hf_watch import scan
 from hf_watch.dirty import ScanQueue
-from hf_watch.errors import SourceError
 from hf_watch.model import Change, ChangeKind
-from hf_watch.paths import join, printable
+from hf_watch.paths import join, parent, printable
 from hf_watch.plan import differences
-from hf_watch.settle import Settler
 from hf_watch.status import TargetState
 
 if TYPE_CHECKING:
@@ -23,16 +21,19 @@ if TYPE_CHECKING:
 
     from hf_watch.filters import Filter
     from hf_watch.inbox import Hints
+    from hf_watch.journal import Journal
     from hf_watch.ledger import Ledger, Root
+    from hf_watch.lookout import Lookout
     from hf_watch.model import Destination, Fingerprint, Known
-    from hf_watch.ports import Watch
-    from hf_watch.settle import Waiting
+    from hf_watch.settle import Settler, Waiting
 
 log = structlog.get_logger()
 
 MOST_WAITING = 20_000  # paths that settle at a time; what does not fit is scanned again when there is room
+MOST_UNREADABLE = 1_000  # directories that are tried again with every poll; others wait for the rescan
 LOST_ROOT_CHECK_S = 2.0  # one stat: how soon a root that comes back is taken up
 RESCAN_SHARE = 100  # a rescan takes at most one hundredth of the time
+OVER = object()
 COLLAPSED_SCAN_SHARE = 10  # scans that gaps ask for: at most a tenth of it, after the first
 
 
@@ -53,15 +54,23 @@ class TargetSpec:
 
 
 class Target:
-    """The live state of one target. `watch` is None for a single pass, which only scans."""
+    """The live state of one target."""
 
     def __init__(
-        self, spec: TargetSpec, destination: Destination, ledger: Ledger, watch: Watch | None,
+        self,
+        *,
+        spec: TargetSpec,
+        destination: Destination,
+        ledger: Ledger,
+        lookout: Lookout,
+        settler: Settler,
+        journal: Journal,
         clock: Callable[[], float],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.spec = spec
         self.root: Root  # known from `take_up` on
-        self.settler = Settler(spec.quiet_s, spec.max_wait_s)
+        self.settler = settler
+        self.journal = journal
         self.path = spec.source  # resolved when the root is taken up
         self.generation = 0
         self.is_paused = False  # it collects, and nothing of it is published
@@ -69,14 +78,15 @@ class Target:
         self.scanned_from = -math.inf  # when the last scan of the whole root began that came to its end
         self._destination = destination
         self._ledger = ledger
-        self._watch = watch
+        self._lookout = lookout
         self._clock = clock
         self._identity: scan.RootIdentity | None = None
         self._said_lost = False
         self._scans = ScanQueue()
-        self._walk: Iterator[scan.Listing | scan.Unreadable] | None = None
+        self._walk: Iterator[None] | None = None
         self._walk_top = ""
         self._walk_began = 0.0
+        self._walked = 0  # directories, by the walk under way
         self._walk_s = 0.0  # what the walk under way has taken so far
         self._next_check = 0.0
         self._next_rescan = 0.0
@@ -121,7 +131,7 @@ class Target:
         self._next_check = now + LOST_ROOT_CHECK_S
         path = os.path.realpath(self.spec.source)
         identity = scan.identity(path)
-        if identity is None or not self._started_watching():
+        if identity is None or not self._lookout.start():
             self._say_lost("there is no directory at this path" if identity is None else "it cannot be watched")
             return
         self.path, self._identity = path, identity
@@ -132,20 +142,9 @@ class Target:
             log.info("target.found", target=self.spec.name)
         self.rescan(now)
 
-    def _started_watching(self) -> bool:
-        if self._watch is None:
-            return True
-        try:
-            self._watch.start()
-        except SourceError as error:
-            log.warning("watch.refused", target=self.spec.name, reason=str(error))
-            return False
-        return True
-
     def let_go(self) -> None:
         """Stop watching; forget what was waiting: a scan finds it again."""
-        if self._watch is not None:
-            self._watch.stop()
+        self._lookout.stop()
         self._identity = None
         self._walk = None
         self._scans.clear()
@@ -154,8 +153,8 @@ class Target:
 
     def stop(self) -> None:
         """Stop watching; what was waiting stays, to be counted."""
-        if self._watch is not None:
-            self._watch.stop()
+        self._lookout.stop()
+        self.journal.close()
 
     @property
     def settles(self) -> bool:
@@ -184,7 +183,7 @@ class Target:
 
     def drop_cookie(self) -> str | None:
         """Make the watch tell of a file that comes and goes in the root; its path, None where no hint would come."""
-        if self.is_lost or self._watch is None or "" in self._watch.polled():
+        if self.is_lost or not self._lookout.sees_root():
             return None
         cookie = scan.drop_cookie(self.path)
         if cookie is not None:
@@ -200,7 +199,8 @@ class Target:
         return [each for each in sorted(self._unreadable) if scan.is_directory(self.path, each)]
 
     def check(self, now: float) -> None:
-        """See to what is due by time: a lost root, a dead watch, the rescan, the polling."""
+        """See to what is due by time: a lost root, a dead watch, the rescan, the polling, what was not told yet."""
+        self.journal.sum_up()
         if self.is_lost:
             if now >= self._next_check:
                 self.take_up(now)
@@ -210,15 +210,18 @@ class Target:
         if now >= self._next_poll:
             self._next_poll = now + self.spec.poll_s
             self._look_after(now, rescan=False)
-            for directory in self._watch.polled() if self._watch is not None else ():
+            for directory in (*self._lookout.polled(), *self._unreadable):
                 self._scans.add(directory)
+        if (moment := self._lookout.next_start()) is not None and now >= moment:
+            self._look_after(now, rescan=False)
 
     def _look_after(self, now: float, *, rescan: bool = True) -> None:
-        """Take the root up anew if it went or its watch died; otherwise rescan it if asked to."""
+        """Take the root up anew if it went; rescan it if asked to, or if its watch missed something."""
         if not self.stands():
             self._lose("it is gone, or another directory stands in its place", now)
-        elif self._watch is not None and not self._watch.is_alive():
-            self._lose("its watch ended", now)
+        elif self._lookout.tend(now):
+            self._cookies.clear()  # what they would tell the old watch, the new one does not know
+            self.rescan(now)
         elif rescan:
             self.rescan(now)
 
@@ -229,14 +232,19 @@ class Target:
 
     def next_check(self) -> float:
         """When `check` has something to do."""
-        return self._next_check if self.is_lost else min(self._next_rescan, self._next_poll)
+        moments = [self.journal.next_due()]
+        if self.is_lost:
+            moments.append(self._next_check)
+        else:
+            moments += [self._next_rescan, self._next_poll, self._lookout.next_start()]
+        return min(moment for moment in moments if moment is not None)
 
     def receive(self, hints: Hints, now: float) -> None:
         """Take what the watch said: paths to settle, directories to scan."""
         if self.is_lost:
             return  # taking it up scans everything
         for gap in hints.gaps:
-            log.info("watch.gap", target=self.spec.name, path=printable(gap.path), reason=gap.reason)
+            self.journal.tell("info", "watch.gap", gap.path, gap.reason)
         if any(not gap.path for gap in hints.gaps):
             self._cookies.clear()  # their hints may be among what was lost
             self._look_after(now, rescan=False)
@@ -251,20 +259,21 @@ class Target:
             return
         if change.kind is ChangeKind.GONE and self._ledger.has_below(self.root, change.path):
             self._scans.add(change.path)  # it was a directory
-        self._settle(change, None)
+        self._settle(change)
 
-    def _settle(self, change: Change, looked: Fingerprint | None) -> bool:
-        if len(self.settler) >= MOST_WAITING and change.path not in self.settler:
-            self._scans.add(change.path.rpartition("/")[0])
-            return False
-        self.settler.note(change, looked)
-        return True
+    def _settle(self, change: Change) -> None:
+        if self._has_room or change.path in self.settler:
+            self.settler.note(change)
+        else:
+            self._scans.add(parent(change.path))
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self.settler) < MOST_WAITING
 
     def explore(self, now: float, until: float) -> None:
         """Go on with the scan under way, or begin the next one, until the clock says `until`."""
-        if self.is_lost or len(self.settler) >= MOST_WAITING:
-            return
-        while self._clock() < until and len(self.settler) < MOST_WAITING:
+        while not self.is_lost and self._has_room and self._clock() < until:
             if self._walk is None:
                 if not self._scans or now < self._next_walk:
                     return
@@ -273,7 +282,7 @@ class Target:
 
     def next_walk(self) -> float | None:
         """When `explore` has something to do, or None."""
-        if self.is_lost or not self.is_scanning or len(self.settler) >= MOST_WAITING:
+        if self.is_lost or not self.is_scanning or not self._has_room:
             return None
         return 0.0 if self._walk is not None else self._next_walk
 
@@ -281,29 +290,41 @@ class Target:
         self._walk_top = self._scans.pop()
         self._walk_began = self._clock()
         self._walk_s = 0.0
-        self._walk = scan.walk(self.path, self._walk_top, self.spec.wanted)
+        self._walked = 0
+        self._walk = self._walking()
 
     def _step(self, now: float) -> None:
         began = self._clock()
-        found = next(self._walk, None) if self._walk is not None else None
-        if found is None:
-            self._end_walk(now)
-        elif isinstance(found, scan.Unreadable):
-            self._name_unreadable(found)
-        else:
-            self._compare(found, now)
+        is_over = self._walk is None or next(self._walk, OVER) is OVER
         self._walk_s += self._clock() - began
+        if is_over:
+            self._end_walk(now)
+
+    def _walking(self) -> Iterator[None]:
+        """The scan in steps: a directory each, and again while there is no room for what was found in it.
+
+        It goes on where it paused: were a directory scanned anew instead, its first files could keep the others out.
+        """
+        for found in scan.walk(self.path, self._walk_top, self.spec.wanted):
+            self._walked += 1
+            if isinstance(found, scan.Unreadable):
+                self._name_unreadable(found)
+            else:
+                yield from self._compare(found)
+            yield
+        if self.stands():
+            yield from self._miss_directories()
 
     def _end_walk(self, now: float) -> None:
         self._walk = None
         if not self.stands():
             self._lose("it went while it was scanned", now)
             return
-        self._miss_directories(now)
         finished = self._clock()
         if not self._walk_top:
             self.scanned_from = self._walk_began
             log.info("target.scanned", target=self.spec.name, duration_s=round(self._walk_s, 3))
+            self._lookout.weigh(self._walked)
             self._tidy()
             self._next_rescan = max(self._next_rescan, finished + RESCAN_SHARE * self._walk_s)
             self._next_walk = finished + COLLAPSED_SCAN_SHARE * self._walk_s
@@ -316,34 +337,38 @@ class Target:
         self._ledger.give_back_space()
 
     def _name_unreadable(self, found: scan.Unreadable) -> None:
-        if found.directory not in self._unreadable:
+        if found.directory in self._unreadable:
+            return
+        if len(self._unreadable) < MOST_UNREADABLE:
             self._unreadable.add(found.directory)
-            log.warning(
-                "directory.unreadable", target=self.spec.name, path=printable(found.directory), reason=found.reason
-            )
+        self.journal.tell("warning", "directory.unreadable", found.directory, found.reason)
 
-    def _compare(self, listing: scan.Listing, now: float) -> None:
+    def _compare(self, listing: scan.Listing) -> Iterator[None]:
         self._unreadable.discard(listing.directory)
         known = self._ledger.directory(self.root, listing.directory)
         found = differences(listing.files, known)
         for name in found.changed:
-            change = Change(join(listing.directory, name), ChangeKind.FOUND, now)
-            if not self._settle(change, listing.files[name]):
-                break  # no room: the directory is scanned again
-        self._miss(listing.directory, found.gone, now)
+            change = Change(join(listing.directory, name), ChangeKind.FOUND, self._clock())
+            yield from self._find(change, listing.files[name])
+        yield from self._miss(listing.directory, found.gone)
         self._move_to_generation(listing, known)
 
-    def _miss(self, directory: str, names: tuple[str, ...], now: float) -> None:
+    def _miss(self, directory: str, names: tuple[str, ...]) -> Iterator[None]:
         for name in names:
             path = join(directory, name)
             if self.spec.wanted.reaches(path):
-                self._settle(Change(path, ChangeKind.GONE, now), None)
+                yield from self._find(Change(path, ChangeKind.GONE, self._clock()), None)
 
-    def _miss_directories(self, now: float) -> None:
+    def _find(self, change: Change, looked: Fingerprint | None) -> Iterator[None]:
+        while not self._has_room:
+            yield
+        self.settler.note(change, looked)
+
+    def _miss_directories(self) -> Iterator[None]:
         """Files of directories that the ledger knows and the disk does not have any more."""
         for directory in self._ledger.directories(self.root, self._walk_top):
             if directory and not scan.is_directory(self.path, directory):
-                self._miss(directory, tuple(self._ledger.directory(self.root, directory)), now)
+                yield from self._miss(directory, tuple(self._ledger.directory(self.root, directory)))
 
     def _move_to_generation(self, listing: scan.Listing, known: dict[str, Known]) -> None:
         """A file that is still there belongs to this incarnation of the root: its loss would be a real one."""

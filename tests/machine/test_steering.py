@@ -293,6 +293,12 @@ class _Told:
     def polled(self) -> tuple[str, ...]:
         return ()
 
+    def shortage(self) -> None:
+        return None
+
+    def watched(self) -> int:
+        return 1
+
 
 def test_a_barrier_is_not_passed_before_its_cookie_is_told_of(tmp_path: Path, drop: Path) -> None:
     with Engine(tmp_path, [target_spec(drop)], FakeHub(), watch_of=lambda *_: _Told()).running() as running:

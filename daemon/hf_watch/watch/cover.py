@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LOOSE_S = 0.1  # the second half of a rename follows at once, perhaps in the next read
 SLICE = 200  # directories looked at between two reads: 5 to 10 ms, far from what fills the kernel's queue
 PAUSE = 4.0  # of each rescan's duration, before the next overflow may start another: at most a fifth of the thread
-RETRY_S = 300.0  # directories without a watch are tried again: a limit may have been raised
+RETRY_S = 30.0  # what was refused is tried again so often: a limit may have been raised, a right given
 MOST_POLLED = 1_000  # more places than these are one: the root
 
 VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
@@ -52,6 +52,16 @@ class _Tell:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """Try once more to watch `node`, which was refused."""
+
+    node: Node
+
+
+_Job = _Look | _Tell | _Again
+
+
 class Cover:
     """The watches of one root. What it cannot know it leaves in `gaps`, reason by relative path.
 
@@ -67,20 +77,25 @@ class Cover:
         mounts: Mapping[str, Mount],
         trusting: bool,
         enters: Callable[[str], bool],
+        retry_s: float = RETRY_S,
     ) -> None:
         self.tree = Tree()
         self.gaps: dict[str, str] = {}
         self.overflows = 0
         self.polled: tuple[str, ...] = ()  # replaced, never changed: other threads read it
+        self.is_limited = False  # some have no watch because none was left
         self._root = root
         self._kernel = kernel
         self._mounts = mounts
         self._trusting = trusting
         self._enters = enters
-        self._jobs: list[_Look | _Tell] = []  # a stack: what is found comes before what found it is told
+        self._retry_s = retry_s
+        self._jobs: list[_Job] = []  # a stack: what is found comes before what found it is told
         self._loose: dict[Node, float] = {}
         self._doomed: dict[int, None] = {}
         self._unwatched: dict[Node, None] = {}  # to be polled instead
+        self._refused: dict[Node, None] = {}  # to be tried again
+        self._is_full = False  # as far as this round of trying again has shown
         self._polled_is_stale = False
         self._retry_at: float | None = None
         self._overflowed = False
@@ -176,7 +191,7 @@ class Cover:
         except OSError as error:
             if error.errno not in EXHAUSTED:
                 raise
-            self._poll(root, Unwatched.FULL, now)
+            self._do_without(root, Unwatched.FULL, now)
             self._say_refused(root, error)
             return
         self._forget(root)
@@ -188,18 +203,27 @@ class Cover:
         self._look_inside(self.tree.root, now, deep=True)
 
     def _retry(self, now: float) -> None:
-        full = [node for node in self._unwatched if node.wd == Unwatched.FULL]
-        self._retry_at = now + RETRY_S if full else None
-        for node in full:
-            if node.parent is not None:
-                self.appeared(node.parent, node.name, now, reasons.WATCHED_AGAIN)
-            elif node is self.tree.root:
-                self._jobs.append(_Tell(node, reasons.WATCHED_AGAIN))
-                self._take_root(now)
+        self._retry_at = now + self._retry_s if self._refused else None
+        self._is_full = False
+        self._jobs.extend([_Again(node) for node in self._refused])
 
-    def _do(self, job: _Look | _Tell, now: float) -> None:
+    def _again(self, node: Node, now: float) -> None:
+        was_full = node.wd == Unwatched.FULL
+        if node not in self._refused or (was_full and self._is_full):
+            return  # it went, or one was asked for in vain already
+        if node is self.tree.root:
+            self._jobs.append(_Tell(node, reasons.WATCHED_AGAIN))
+            self._take_root(now)
+        elif node.parent is not None:
+            reason = reasons.READABLE if node.wd == Unwatched.FORBIDDEN else reasons.WATCHED_AGAIN
+            self.appeared(node.parent, node.name, now, reason)
+        self._is_full |= was_full and node in self._refused
+
+    def _do(self, job: _Job, now: float) -> None:
         if isinstance(job, _Tell):
             self._tell(job, now)
+        elif isinstance(job, _Again):
+            self._again(job.node, now)
         elif self.tree.path(job.parent) is not None:
             node, standing = self._watch(job.parent, job.name, now)
             if node is not None and node.wd >= 0 and (job.deep or standing is not Standing.KEPT):
@@ -227,7 +251,7 @@ class Cover:
         except OSError as error:
             if error.errno in VANISHED:
                 return None, Standing.KEPT  # an event on its way says what became of it
-            return self._refused(parent, name, error, now)
+            return self._note_refusal(parent, name, error, now)
         self._doomed.pop(wd, None)
         return self._settle(parent, name, wd, now)
 
@@ -257,9 +281,8 @@ class Cover:
         path = self.tree.path(parent)
         return path is not None and os.fsdecode(_join(path, name)) in self._mounts
 
-    def _refused(self, parent: Node, name: bytes, error: OSError, now: float) -> tuple[Node, Standing]:
-        why = Unwatched.FORBIDDEN if error.errno in FORBIDDEN else Unwatched.FULL
-        node, standing = self._without(parent, name, why, now)
+    def _note_refusal(self, parent: Node, name: bytes, error: OSError, now: float) -> tuple[Node, Standing]:
+        node, standing = self._without(parent, name, _why(error), now)
         if standing is Standing.NEW:
             self._say_refused(node, error)
         return node, standing
@@ -271,16 +294,17 @@ class Cover:
         if occupant is not None:
             self._loosen(occupant, now)
         node = self.tree.place_unwatched(parent, name, why)
-        if why is not Unwatched.FORBIDDEN:
-            self._poll(node, why, now)
+        self._do_without(node, why, now)
         return node, Standing.NEW
 
-    def _poll(self, node: Node, why: Unwatched, now: float) -> None:
+    def _do_without(self, node: Node, why: Unwatched, now: float) -> None:
         node.wd = why
-        self._unwatched[node] = None
-        self._polled_is_stale = True
-        if why is Unwatched.FULL and self._retry_at is None:
-            self._retry_at = now + RETRY_S
+        if why is not Unwatched.FORBIDDEN:
+            self._unwatched[node] = None
+            self._polled_is_stale = True
+        if why is not Unwatched.BLIND:
+            self._refused[node] = None
+            self._retry_at = now + self._retry_s if self._retry_at is None else self._retry_at
 
     def _say_refused(self, node: Node, error: OSError) -> None:
         path = os.fsdecode(self.tree.path(node) or b"")
@@ -295,6 +319,7 @@ class Cover:
         if not self._polled_is_stale:
             return
         self._polled_is_stale = False
+        self.is_limited = any(node.wd == Unwatched.FULL for node in self._unwatched)
         if len(self._unwatched) > MOST_POLLED:
             self.polled = ("",)
             return
@@ -337,7 +362,8 @@ class Cover:
                 self._forget(each)
 
     def _forget(self, node: Node) -> None:
-        """It need not be polled any more."""
+        """It need not be polled any more, nor be tried again."""
+        self._refused.pop(node, None)
         if node in self._unwatched:
             del self._unwatched[node]
             self._polled_is_stale = True
@@ -347,6 +373,12 @@ class Cover:
         for wd in list(self._doomed)[:SLICE]:
             del self._doomed[wd]
             self._kernel.remove(wd)
+
+
+def _why(error: OSError) -> Unwatched:
+    if error.errno in FORBIDDEN:
+        return Unwatched.FORBIDDEN
+    return Unwatched.FULL if error.errno in EXHAUSTED else Unwatched.REFUSED
 
 
 def _join(directory: bytes, name: bytes) -> bytes:

@@ -13,11 +13,11 @@ from watchdog.events import FileSystemEventHandler
 from watchdog.observers.api import BaseObserver
 
 from hf_watch.errors import SourceError
-from hf_watch.model import Gap
+from hf_watch.model import Gap, Shortage
 from hf_watch.paths import printable
 from hf_watch.pulse import Pulse
-from hf_watch.watch import filesystems, reasons
-from hf_watch.watch.cover import Cover
+from hf_watch.watch import filesystems, limits, reasons
+from hf_watch.watch.cover import RETRY_S, Cover
 from hf_watch.watch.emitter import InotifyEmitter
 from hf_watch.watch.kernel import open_inotify
 
@@ -56,7 +56,8 @@ class RootWatch:
 
     `observer`: "inotify" trusts the kernel everywhere; "polling" asks it nothing, the caller scans; "auto" polls what
     lies on file systems that others can change, the root or mounts below it. `enters` says of a relative directory
-    whether anything in it matters; what it refuses gets no watch and gives no hint of what is inside.
+    whether anything in it matters; what it refuses gets no watch and gives no hint of what is inside. What the kernel
+    refused is asked for again every `retry_s`.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class RootWatch:
         *,
         observer: ObserverName = "auto",
         enters: Callable[[str], bool] = everything,
+        retry_s: float = RETRY_S,
         open_kernel: Callable[[], Kernel] = open_inotify,
         read_mounts: Callable[[], tuple[Mount, ...]] = filesystems.read_mounts,
     ) -> None:
@@ -74,11 +76,13 @@ class RootWatch:
         self._sink = sink
         self._observer = observer
         self._enters = enters
+        self._retry_s = retry_s
         self._open_kernel = open_kernel
         self._read_mounts = read_mounts
         self._opened = ExitStack()
         self._running: _Running | None = None
         self._is_polled = False
+        self._shortage: Shortage | None = None  # of what a queue needs
 
     def start(self) -> None:
         """Watch; see ports.Watch. Where no queue is to be had the whole root is polled, and a Gap says why."""
@@ -92,6 +96,7 @@ class RootWatch:
         except OSError as error:
             self._do_without(root, error)
             return
+        self._shortage = None
         self._run(root, kernel)
 
     def stop(self) -> None:
@@ -111,6 +116,16 @@ class RootWatch:
         if self._running is None:
             return ("",) if self._is_polled else ()
         return self._running.cover.polled
+
+    def shortage(self) -> Shortage | None:
+        """See ports.Watch; a queue is asked for again by `start` only."""
+        if self._running is not None and self._running.cover.is_limited:
+            return limits.of_watches()
+        return self._shortage
+
+    def watched(self) -> int:
+        """See ports.Watch."""
+        return self.figures().watched
 
     def figures(self) -> Figures:
         """For people and for tests; all zero where nothing runs."""
@@ -134,13 +149,19 @@ class RootWatch:
         if error.errno == errno.ENOSYS and self._observer == "inotify":
             raise SourceError('there is no inotify on this system; observer = "polling" does without') from error
         self._poll(root)
-        if error.errno != errno.ENOSYS:
+        said, self._shortage = self._shortage, None
+        if error.errno == errno.ENOSYS:
+            return
+        self._shortage = limits.of_instances()
+        if said is None:
             self._sink.put(Gap("", reasons.because(reasons.NO_INSTANCE, error), time.monotonic()))
 
     def _run(self, root: str, kernel: Kernel) -> None:
         mounts = filesystems.mounts_below(root, self._read_mounts())  # only now: from here on changes are reported
         trusting = self._observer == "inotify"
-        cover = Cover(os.fsencode(root), kernel, mounts=mounts, trusting=trusting, enters=self._enters)
+        cover = Cover(
+            os.fsencode(root), kernel, mounts=mounts, trusting=trusting, enters=self._enters, retry_s=self._retry_s
+        )
         observer = BaseObserver(
             InotifyEmitter, kernel=kernel, cover=cover, sink=self._sink, read_mounts=self._read_mounts,
             pulse=self.pulse,

