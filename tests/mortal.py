@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from hf_watch.ledger import Ledger
-from tests.fake_hub import FakeHub
 
 if TYPE_CHECKING:
     import sqlite3
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hf_watch.model import Batch, Receipt, RemoteFile, Staged, Upload
+    from hf_watch.ports import Hub
 
 T = TypeVar("T")
 
@@ -29,8 +29,10 @@ class Fate:
 
     left: int | None = None
     kind: str = ""
+    taken: int = 0  # steps of any kind so far
 
     def step(self, kind: str) -> None:
+        self.taken += 1
         if self.left is None or self.kind not in {"", kind}:
             return
         if self.left == 0:
@@ -46,6 +48,11 @@ class MortalLedger(Ledger):
         super().__init__(file)
         self._fate = fate
 
+    def open(self) -> Self:
+        super().open()
+        self._connection.execute("PRAGMA synchronous = OFF")  # the kernel outlives the process: no power is lost here
+        return self
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         self._fate.step("ledger")
@@ -55,41 +62,43 @@ class MortalLedger(Ledger):
         self._fate.step("ledger")
 
 
-class MortalHub(FakeHub):
-    """Kills its caller before a call or after it."""
+class MortalHub:
+    """ports.Hub around another one: kills its caller before a call or after it."""
 
-    def __init__(self, fate: Fate, bad: Callable[[str], bool], largest_regular_bytes: int) -> None:
-        super().__init__(bad=bad, largest_regular_bytes=largest_regular_bytes)
+    def __init__(self, hub: Hub, fate: Fate) -> None:
+        self._hub = hub
         self._fate = fate
 
     def head(self) -> str:
-        return self._lived(super().head)
+        return self._lived(self._hub.head)
 
     def check_write(self) -> None:
-        self._lived(super().check_write)
+        self._lived(self._hub.check_write)
 
     def create(self, *, private: bool) -> None:
-        create = super().create
-        self._lived(lambda: create(private=private))
+        self._lived(lambda: self._hub.create(private=private))
+
+    def refresh_token(self) -> None:
+        self._lived(self._hub.refresh_token)
 
     def stage(self, uploads: Sequence[Upload]) -> list[Staged]:
-        stage = super().stage
-        return self._lived(lambda: stage(uploads))
+        return self._lived(lambda: self._hub.stage(uploads))
 
     def commit(self, batch: Batch, parent: str | None = None) -> Receipt:
-        commit = super().commit
-        return self._lived(lambda: commit(batch, parent), "commit")
+        return self._lived(lambda: self._hub.commit(batch, parent), "commit")
 
     def find(self, batch_id: str) -> str | None:
-        find = super().find
-        return self._lived(lambda: find(batch_id))
+        return self._lived(lambda: self._hub.find(batch_id))
 
     def paths_info(self, repo_paths: Sequence[str]) -> list[RemoteFile]:
-        paths_info = super().paths_info
-        return self._lived(lambda: paths_info(repo_paths))
+        return self._lived(lambda: self._hub.paths_info(repo_paths))
+
+    def deadline_s(self, size_bytes: int) -> float:
+        return self._hub.deadline_s(size_bytes)
 
     def tree(self, prefix: str) -> Iterator[RemoteFile]:
-        for file in super().tree(prefix):
+        self._fate.step("tree")
+        for file in self._hub.tree(prefix):
             self._fate.step("tree")
             yield file
 

@@ -31,7 +31,7 @@ from hf_watch.errors import (
 from hf_watch.model import Change, ChangeKind, Delete, Gap
 from hf_watch.scan import digest_of
 from tests.engine import Clock, Engine, Running, target_spec
-from tests.fake_hub import Fault, lost_answer
+from tests.fake_hub import FakeHub, Fault, lost_answer
 from tests.mortal import Crash, Fate, MortalHub, MortalLedger
 
 if TYPE_CHECKING:
@@ -67,11 +67,11 @@ COMMIT_FAULTS = [
 OTHER_VERBS = ["head", "check_write", "find", "paths_info", "tree", "stage"]
 
 
-class WatchedHub(MortalHub):
+class WatchedHub(FakeHub):
     """A Hub that holds every commit against the disk as it is at that moment."""
 
-    def __init__(self, fate: Fate, clock: Clock, drop: Path) -> None:
-        super().__init__(fate, lambda path: path.endswith("/bad"), INLINE_BYTES)
+    def __init__(self, clock: Clock, drop: Path) -> None:
+        super().__init__(bad=lambda path: path.endswith("/bad"), largest_regular_bytes=INLINE_BYTES)
         self.land_in: int | None = None  # calls
         self.on_call = self._pass_time
         self._clock = clock
@@ -112,12 +112,12 @@ class Publishing(RuleBasedStateMachine):
         (self.drop / ".anchor").touch()  # an empty root is a case of its own
         self.clock = Clock()
         self.fate = Fate()
-        self.hub = WatchedHub(self.fate, self.clock, self.drop)
+        self.hub = WatchedHub(self.clock, self.drop)
         self.hub.repo.apply("", "theirs", dict(THEIRS), [])
         self.engine = Engine(
             self.work,
             [target_spec(self.drop, on_delete=self.on_delete, rescan_s=20.0)],
-            self.hub,
+            MortalHub(self.hub, self.fate),
             inline_bytes=INLINE_BYTES,
             ledger_of=partial(MortalLedger, fate=self.fate),
             clock=self.clock,

@@ -168,7 +168,8 @@ class LocalHub:
             signal.sigwait({signal.SIGTERM, signal.SIGINT})
 
     def _listen(self) -> socket.socket:
-        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # asyncio gives TCP_NODELAY only to a socket that says it is TCP; without it every answer takes 40 ms longer.
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((HOST, self.port))
         listening.listen(BACKLOG)  # from now on nobody is refused, only kept waiting
