@@ -59,7 +59,7 @@ def _name_in(address: str) -> str | None:
         parts = urlsplit(address)
     except ValueError as error:
         raise SourceError(f"{address}: {error}") from error
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts.scheme not in {"http", "https"}:
         raise SourceError(f"{address}: only http:// and https:// are fetched")
     return PurePosixPath(unquote(parts.path)).name or None
 

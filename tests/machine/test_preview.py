@@ -57,6 +57,14 @@ def test_after_a_pass_it_names_what_changed_and_what_would_be_deleted(tmp_path: 
     assert _preview(tmp_path, None).deletes == []
 
 
+def test_what_a_replaced_root_does_not_have_is_not_announced_as_deleted(tmp_path: Path) -> None:
+    fill(tmp_path / "drop", {"a": b"1", "b": b"2"})
+    Engine(tmp_path, [target_spec(tmp_path / "drop", on_delete="mirror")], FakeHub()).sync()
+    (tmp_path / "drop").rename(tmp_path / "aside")
+    fill(tmp_path / "drop", {"a": b"1"})
+    assert _preview(tmp_path, None, on_delete="mirror").deletes == []
+
+
 def test_a_repo_that_will_be_created_holds_nothing_yet(tmp_path: Path) -> None:
     fill(tmp_path / "drop", {"a": b"1"})
     hub = FakeHub()
