@@ -23,7 +23,7 @@ from hf_watch.paths import printable
 from hf_watch.settings import LogLevel, Settings, TargetSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from hf_watch.app import App, Endpoint
     from hf_watch.control.client import Client
@@ -283,7 +283,12 @@ def push(what: str, dest: str, *, create_repo: bool, max_bytes: int, local: str 
 def _finding_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """How a command finds the daemon that it talks to."""
     for decorate in (
-        click.option("--state-dir", type=click.Path(path_type=Path, file_okay=False), help="the daemon's"),
+        click.option(
+            "--state-dir",
+            envvar="HF_WATCH_STATE_DIR",
+            type=click.Path(path_type=Path, file_okay=False),
+            help="the daemon's",
+        ),
         click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="the daemon's"),
     ):
         command = decorate(command)
@@ -295,6 +300,17 @@ def _naming_arguments(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("source", required=False)(click.argument("dest", required=False)(command))
 
 
+def _state_dirs(config: Path | None, source: str | None, dest: str | None) -> Sequence[Path]:
+    """Where to look for the daemon; without any settings, where the system's service keeps its state."""
+    try:
+        loaded = setting_sources.load({"source": source, "dest": dest}, config, ENV_FILE)
+    except ConfigError:
+        if config is not None or source is not None or not places.SYSTEM_STATE_DIR.exists():
+            raise
+        return (places.SYSTEM_STATE_DIR,)
+    return places.state_dirs_to_look_in(loaded.settings, loaded.config)
+
+
 @contextmanager
 def _daemon(
     state_dir: Path | None, config: Path | None, source: str | None = None, dest: str | None = None
@@ -303,11 +319,7 @@ def _daemon(
     from hf_watch.control.client import connected  # noqa: PLC0415  no other command needs it
 
     logs.configure("warning")
-    if state_dir is None:
-        loaded = setting_sources.load({"source": source, "dest": dest}, config, ENV_FILE)
-        places_to_look = places.state_dirs_to_look_in(loaded.settings, loaded.config)
-    else:
-        places_to_look = (state_dir.absolute(),)
+    places_to_look = (state_dir.absolute(),) if state_dir is not None else _state_dirs(config, source, dest)
     with connected(places_to_look) as client:
         yield client
 

@@ -332,6 +332,13 @@ class Ledger:
         )
         return str(row[0]) if row is not None and _fingerprint(*row[1:]) == fingerprint else None
 
+    def is_set_aside(self, root: Root, path: str) -> bool:
+        """Whether a path is in quarantine, whatever stands there now."""
+        return (
+            self._row("SELECT 1 FROM quarantine WHERE (root_id, dir, name) = (?, ?, ?)", (root.id, *_split(path)))
+            is not None
+        )
+
     def quarantined(self, root: Root) -> Iterator[SetAside]:
         """Everything in quarantine below a root."""
         rows = self._rows(

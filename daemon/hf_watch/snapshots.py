@@ -162,7 +162,11 @@ class Snapshots:
         self._forgotten.setdefault(self._targets.index(target), []).append(path)
 
     def _gone(self, target: Target, waiting: Waiting, known: Known | None) -> Lost | None:
-        if known is None or not scan.file_is_gone(target.path, waiting.path):
+        if not scan.file_is_gone(target.path, waiting.path):
+            return None
+        if known is None:
+            if self._ledger.is_set_aside(target.root, waiting.path):
+                self._forget(target, waiting.path)
             return None
         if target.spec.on_delete == "keep" or self.handed_over(target, known.repo_path):
             self._forget(target, waiting.path)

@@ -332,7 +332,7 @@ class Target:
     def _tidy(self) -> None:
         """Keep the ledger as small as what it describes."""
         aside = (each.path for each in self._ledger.quarantined(self.root))
-        if gone := [path for path in aside if scan.file_is_gone(self.path, path)]:
+        if gone := [path for path in aside if not self.spec.wanted.reaches(path) or scan.file_is_gone(self.path, path)]:
             self._ledger.release(self.root, gone)
         self._ledger.give_back_space()
 

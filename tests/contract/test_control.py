@@ -30,6 +30,7 @@ from hf_watch.inbox import Inbox
 from hf_watch.ledger import Intended, Ledger
 from hf_watch.model import Destination
 from hf_watch.status import TargetState, TargetStatus, WorkerStatus
+from tests.disk import without_privileges
 from tests.eventually import eventually
 
 if TYPE_CHECKING:
@@ -437,6 +438,13 @@ def test_it_is_found_below_a_directory_of_state_directories_while_there_is_one(t
         with Seat(tmp_path / "two").serving(), pytest.raises(NotRunningError, match="several"), connected([tmp_path]):
             pass
     with pytest.raises(NotRunningError), connected([tmp_path]):
+        pass
+
+
+def test_a_state_directory_that_may_not_be_looked_into_is_said_so(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    with without_privileges(), pytest.raises(NotRunningError, match="may not be looked into"), connected([closed]):
         pass
 
 

@@ -110,6 +110,26 @@ def test_retry_takes_a_path_out_of_quarantine_and_publishes_it(tmp_path: Path, d
         assert hub.repo.files == {"incoming/bad.txt": b"bad", "incoming/sub/worse.txt": b"worse"}
 
 
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_file_in_quarantine_that_is_deleted_leaves_it(tmp_path: Path, drop: Path, *, is_told: bool) -> None:
+    fill(drop, {"bad.txt": b"bad", "worse.txt": b"worse"})
+    hub = FakeHub()
+    _fails(hub, "stage", *[RejectedError("not this one")] * 3)
+    with Engine(tmp_path, [target_spec(drop)], hub).running() as running:
+        running.go_on(5.0)
+        assert _aside(running) == {"bad.txt", "worse.txt"}
+        (drop / "bad.txt").unlink()
+        if is_told:
+            running.hint(Change("bad.txt", ChangeKind.GONE, running.clock()))
+        running.go_on(5.0 if is_told else 400.0)
+        assert _aside(running) == {"worse.txt"}
+
+
+def _aside(running: Running) -> set[str]:
+    [target] = running.worker._targets
+    return {each.path for each in target._ledger.quarantined(target.root)}
+
+
 def test_retry_asks_the_hub_again_at_once(tmp_path: Path, drop: Path) -> None:
     fill(drop, {"a.txt": b"a"})
     hub = FakeHub()

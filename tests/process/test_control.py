@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,16 +16,13 @@ from hf_watch.local_hub import LocalHub
 from hf_watch.local_hub.faults import Fault
 from tests.disk import numbered
 from tests.eventually import eventually
-from tests.running import environment, run, running
+from tests.running import run
+from tests.steered import DEST, Place, flushed_under_a_storm, held
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.running import Running
-
-DEST = "hf://datasets/acme/drop/incoming"
 CLIENTS = 100
 
 
@@ -37,52 +32,9 @@ def _hub(tmp_path: Path) -> Iterator[LocalHub]:
         yield hub
 
 
-class Place:
-    """Where a daemon runs, and the commands that talk to it."""
-
-    def __init__(self, directory: Path, hub: LocalHub) -> None:
-        self.directory = directory
-        self.drop = directory / "drop"
-        self.state_dir = directory / "state"
-        self.env = environment(hub.url, directory)
-        self.drop.mkdir()
-        self._lives = 0
-
-    @contextmanager
-    def running(self, *options: str, env: Mapping[str, str] | None = None) -> Iterator[Running]:
-        self._lives += 1
-        log = self.directory / f"log{self._lives}"
-        arguments = [
-            "run",
-            str(self.drop),
-            DEST,
-            "--state-dir",
-            str(self.state_dir),
-            "--quiet-s",
-            "0.1",
-            "--create-repo",
-        ]
-        with running([*arguments, *options], env or self.env, log) as daemon:
-            daemon.wait_for("service.started")
-            yield daemon
-
-    def say(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        return run([*arguments, "--state-dir", str(self.state_dir)], self.env, self.directory)
-
-    def status(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.say("status", "--json").stdout)
-        return found
-
-
 @pytest.fixture(name="at")
 def _at(tmp_path: Path, hub: LocalHub) -> Place:
     return Place(tmp_path, hub)
-
-
-def _held(hub: LocalHub) -> set[str]:
-    return {
-        path.removeprefix("incoming/") for path in hub.files("dataset", "acme/drop") if path.startswith("incoming/")
-    }
 
 
 def test_status_says_that_all_is_well_and_that_nothing_runs(hub: LocalHub, at: Place) -> None:
@@ -148,7 +100,7 @@ def test_a_pause_outlives_the_daemon(hub: LocalHub, at: Place) -> None:
         assert not daemon.events("commit.recorded")
         assert at.say("resume").returncode == 0
         assert at.say("flush", "--wait").returncode == 0
-        assert _held(hub) == {"a.txt"}
+        assert held(hub) == {"a.txt"}
         assert daemon.stop() == 0
 
 
@@ -168,7 +120,7 @@ def test_retry_publishes_what_was_set_aside(hub: LocalHub, at: Place) -> None:
         retried = run(["retry", "drop/bad.txt", "--state-dir", str(at.state_dir)], at.env, at.directory)
         assert retried.returncode == 0, retried.stderr
         assert at.say("flush", "--wait").returncode == 0
-        assert _held(hub) == {"first.txt", "bad.txt"}
+        assert held(hub) == {"first.txt", "bad.txt"}
         assert at.say("status").returncode == 0
         assert at.say("retry", "/elsewhere").returncode == 1
         assert daemon.stop() == 0
@@ -176,39 +128,6 @@ def test_retry_publishes_what_was_set_aside(hub: LocalHub, at: Place) -> None:
 
 def test_flush_waits_for_everything_that_was_there(hub: LocalHub, at: Place) -> None:
     flushed_under_a_storm(hub, at, times=5)
-
-
-def flushed_under_a_storm(hub: LocalHub, at: Place, *, times: int) -> None:
-    """Flush while somebody writes; whatever was there before each flush must be on the Hub after it."""
-    is_over = threading.Event()
-    never = threading.Event()
-
-    def storm() -> None:
-        number = 0
-        while not is_over.is_set():
-            number += 1
-            directory = at.drop / f"d{number % 7}"
-            directory.mkdir(exist_ok=True)
-            (directory / f"{number:06}.txt").write_text(str(number))
-            (at.drop / "again.txt").write_text(str(number))
-            never.wait(0.01)
-
-    with at.running(
-        "--rescan-s", "3600", "--max-wait-s", "1", env={**at.env, "HF_WATCH_COMMIT__PER_HOUR": "0"}
-    ) as daemon:
-        writer = threading.Thread(target=storm)
-        writer.start()
-        try:
-            with connected([at.state_dir]) as client:
-                for _ in range(times):
-                    there = {str(path.relative_to(at.drop)) for path in at.drop.rglob("*.txt")}
-                    flush = client.flush(wait=True, timeout_s=None)
-                    assert flush.published, flush
-                    assert not there - _held(hub)
-        finally:
-            is_over.set()
-            writer.join()
-        assert daemon.stop() == 0
 
 
 def test_a_hundred_clients_are_answered_and_the_files_go_on(hub: LocalHub, at: Place) -> None:
@@ -223,7 +142,7 @@ def test_a_hundred_clients_are_answered_and_the_files_go_on(hub: LocalHub, at: P
         with ThreadPoolExecutor(CLIENTS) as clients:
             assert list(clients.map(ask, range(CLIENTS))) == ["drop"] * CLIENTS
         assert at.say("flush", "--wait").returncode == 0
-        assert _held(hub) == set(numbered(100))
+        assert held(hub) == set(numbered(100))
         assert daemon.stop() == 0
 
 

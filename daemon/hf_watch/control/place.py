@@ -72,12 +72,22 @@ def found(state_dirs: Sequence[Path]) -> Iterator[str]:
     """
     for state_dir in state_dirs:
         for directory in (state_dir, *_below(state_dir)):
-            if os.path.lexists(directory / NAME):
+            if _has_socket(directory):
                 with _reachable(directory / NAME) as short:
                     _knock(short, directory / NAME)
                     yield short
                 return
-    raise NotRunningError(f"not running: there is no socket in {' or '.join(map(str, state_dirs))}")
+    raise NotRunningError(f"not running: {'; '.join(map(_why_not, state_dirs))}")
+
+
+def _has_socket(directory: Path) -> bool:
+    return os.path.lexists(directory / NAME)
+
+
+def _why_not(state_dir: Path) -> str:
+    if state_dir.is_dir() and not os.access(state_dir, os.X_OK, effective_ids=True):
+        return f"{state_dir} may not be looked into by this user"
+    return f"there is no socket in {state_dir}"
 
 
 def _knock(short: str, place: Path) -> None:
@@ -92,7 +102,7 @@ def _knock(short: str, place: Path) -> None:
 
 def _below(directory: Path) -> Sequence[Path]:
     try:
-        below = [each for each in directory.iterdir() if os.path.lexists(each / NAME)]
+        below = [each for each in directory.iterdir() if _has_socket(each)]
     except OSError:
         return ()
     if len(below) > 1:
