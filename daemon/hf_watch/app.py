@@ -121,10 +121,9 @@ class App:
                 for destination, targets in self._destinations().items()
                 for _, spec in targets
             ]
-        pace = preview.Pace(
-            self.settings.commit.per_hour, self.settings.commit.burst, self.settings.upload.max_bytes_per_s
-        )
-        return previews, preview.estimate(previews, self._limits(1), pace)
+            budget = self._budget(ledger)
+        rate = self.settings.upload.max_bytes_per_s
+        return previews, preview.estimate(previews, self._limits(1), budget.commits_wait_s, rate)
 
     def check(self, cache_dir: Path) -> list[checks.Check]:
         """Everything that can be told before the first file is published."""

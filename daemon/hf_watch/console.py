@@ -41,6 +41,7 @@ def plan_json(previews: Sequence[Preview], total: Estimate) -> dict[str, Any]:
             "files": total.files,
             "bytes": total.size_bytes,
             "commits": total.commits,
+            "next_commit_s": round(total.next_commit_s, 1),
             "at_least_s": round(total.at_least_s, 1),
         },
     }
@@ -83,6 +84,8 @@ def total_text(total: Estimate) -> str:
     if not total.commits:
         return "nothing to do"
     line = f"total: {total.files} files, {size_text(total.size_bytes)}, about {total.commits} commits"
+    if total.next_commit_s:
+        line += f", next commit in {duration_text(total.next_commit_s)}"
     return line + (f", at least {duration_text(total.at_least_s)} by the limits set" if total.at_least_s else "")
 
 

@@ -13,7 +13,7 @@ from hf_watch.model import Writers
 from hf_watch.paths import join
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hf_watch.ledger import Ledger, Root
     from hf_watch.model import Fingerprint, Known, RemoteFile
@@ -54,6 +54,7 @@ class Estimate:
     files: int
     size_bytes: int
     commits: int
+    next_commit_s: float  # from now, by the budget of commits
     at_least_s: float
 
 
@@ -190,22 +191,17 @@ class Previewer:
         return scan.file_is_gone(self.spec.source, path)
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """What bounds a pass in time."""
+def estimate(
+    previews: Sequence[Preview], limits: Limits, wait_s: Callable[[int], float], bytes_per_s: float
+) -> Estimate:
+    """What the uploads and deletes of targets that share commits come to.
 
-    per_hour: float  # commits; 0 for no bound
-    burst: float
-    bytes_per_s: float  # 0 for no bound
-
-
-def estimate(previews: Sequence[Preview], limits: Limits, pace: Pace) -> Estimate:
-    """What the uploads and deletes of targets that share commits come to."""
+    `wait_s` tells when so many commits may have gone, seconds from now; `bytes_per_s` is 0 for no bound.
+    """
     uploads = [item for preview in previews for item in preview.uploads]
     files = len(uploads) + sum(len(preview.deletes) for preview in previews)
     inside = sum(item.size_bytes for item in uploads if item.size_bytes <= scan.LARGEST_BLOB_BYTES)
     size_bytes = sum(item.size_bytes for item in uploads)
     commits = max(math.ceil(files / limits.max_files), math.ceil(inside / limits.max_bytes))
-    paced_s = max(0.0, commits - pace.burst) * 3600.0 / pace.per_hour if pace.per_hour else 0.0
-    sent_s = size_bytes / pace.bytes_per_s if pace.bytes_per_s else 0.0
-    return Estimate(len(uploads), size_bytes, commits, max(paced_s, sent_s))
+    sent_s = size_bytes / bytes_per_s if bytes_per_s else 0.0
+    return Estimate(len(uploads), size_bytes, commits, wait_s(1), max(wait_s(commits), sent_s))

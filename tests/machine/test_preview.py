@@ -11,7 +11,7 @@ from hf_watch.console import plan_json, plan_text
 from hf_watch.errors import MissingRepoError
 from hf_watch.ledger import Ledger
 from hf_watch.plan import Limits
-from hf_watch.preview import Estimate, Pace, Preview, Previewer, estimate
+from hf_watch.preview import Estimate, Preview, Previewer, estimate
 from tests.disk import fill
 from tests.engine import DESTINATION, Engine, target_spec
 from tests.fake_hub import FakeHub
@@ -19,7 +19,9 @@ from tests.fake_hub import FakeHub
 if TYPE_CHECKING:
     from pathlib import Path
 
-NO_PACE = Pace(0.0, 25.0, 0.0)
+
+def _at_once(_count: int) -> float:
+    return 0.0
 
 
 def _preview(tmp_path: Path, hub: FakeHub | None, *, create_repo: bool = False, on_delete: str = "keep") -> Preview:
@@ -83,17 +85,17 @@ def test_no_name_reaches_the_terminal_raw(tmp_path: Path) -> None:
     fill(drop, {"esc\x1b[2J": b"1", "two\nlines": b"2"})
     (drop / os.fsdecode(b"\xff")).write_bytes(b"")
     found = _preview(tmp_path, FakeHub())
-    lines = list(plan_text([found], estimate([found], Limits(1_000, 1 << 20), NO_PACE)))
+    lines = list(plan_text([found], estimate([found], Limits(1_000, 1 << 20), _at_once, 0.0)))
     assert all(line.isprintable() for line in lines)
     assert "incoming/esc\\x1b[2J" in "".join(lines)
-    uploads = plan_json([found], Estimate(2, 2, 1, 0.0))["targets"][0]["upload"]
+    uploads = plan_json([found], Estimate(2, 2, 1, 0.0, 0.0))["targets"][0]["upload"]
     assert {item["repo_path"] for item in uploads} == {"incoming/esc\x1b[2J", "incoming/two\nlines"}
 
 
 def test_an_estimate_goes_by_files_bytes_and_pace(tmp_path: Path) -> None:
     fill(tmp_path / "drop", {f"{n}": b"12345" for n in range(10)})
     found = [_preview(tmp_path, None)]
-    assert estimate(found, Limits(3, 1 << 20), NO_PACE) == Estimate(10, 50, 4, 0.0)
-    assert estimate(found, Limits(100, 10), NO_PACE).commits == 5
-    assert estimate(found, Limits(1, 1 << 20), Pace(60.0, 4.0, 0.0)).at_least_s == 6 * 60.0
-    assert estimate(found, Limits(100, 1 << 20), Pace(60.0, 4.0, 5.0)).at_least_s == 10.0
+    assert estimate(found, Limits(3, 1 << 20), _at_once, 0.0) == Estimate(10, 50, 4, 0.0, 0.0)
+    assert estimate(found, Limits(100, 10), _at_once, 0.0).commits == 5
+    assert estimate(found, Limits(1, 1 << 20), lambda count: 60.0 * count, 0.0).at_least_s == 10 * 60.0
+    assert estimate(found, Limits(100, 1 << 20), _at_once, 5.0).at_least_s == 10.0
