@@ -50,4 +50,4 @@ requirements: setup  ## resolve exact versions with hashes anew
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --upgrade $$name.in -o $$name.txt; done
 
 clean:  ## remove what make made
-	rm -rf $(VENV) $(DEMO_DIR) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) $(DEMO_DIR) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

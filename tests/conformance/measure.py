@@ -54,7 +54,8 @@ def obtain() -> Path:
         pip("download", "--require-hashes", "--no-deps", "--dest", CACHE / "downloads", "--requirement", REQUIREMENTS)
         pip("install", "--no-deps", "--target", CACHE / "plugins", *(CACHE / "downloads").glob("*.whl"))
         with tarfile.open(CACHE / "downloads" / f"{name}.tar.gz") as archive:
-            archive.extractall(CACHE, filter="data")
+            archive.extractall(CACHE / "unpacking", filter="data")
+        (CACHE / "unpacking" / name).rename(root)  # all of it, or none
     (root / "tests" / "__init__.py").touch()
     shutil.copy(HERE / "makers_conftest.py", root / "tests" / "conftest.py")
     return root

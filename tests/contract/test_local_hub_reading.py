@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ import pytest
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 from huggingface_hub.hf_api import RepoFile
 
+from hf_watch.errors import ConfigError
 from hf_watch.local_hub import LocalHub
 from hf_watch.local_hub.records import Edit
 from tests.visitor import headers, visitor
@@ -193,6 +196,16 @@ def test_what_is_committed_while_plain_files_are_written_is_not_forgotten(hub: L
     store.shown(behind)
     hub._state.heads.show()
     assert plain(place) == {"b": SMALL}
+
+
+def test_the_directory_of_another_version_is_refused_and_left_alone(hub: LocalHub, place: Path) -> None:
+    hub.__exit__()
+    with closing(sqlite3.connect(place / "hub.sqlite3")) as database:
+        database.execute("PRAGMA user_version = 999")
+    with pytest.raises(ConfigError, match="another version"), LocalHub(place):
+        pass
+    with closing(sqlite3.connect(place / "hub.sqlite3")) as database:
+        assert database.execute("SELECT count(*) FROM repo").fetchone() == (1,)
 
 
 def test_a_restart_finds_everything(hub: LocalHub, place: Path) -> None:

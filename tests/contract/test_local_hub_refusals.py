@@ -148,6 +148,17 @@ def test_a_repo_can_be_made_only_once_and_only_in_one_s_own_place(hub: LocalHub)
         assert elsewhere.value.response.status_code == 403
 
 
+@pytest.mark.parametrize("wanted", [{"name": ".."}, {"name": "a/b"}, {"name": "a", "type": "else"}, {}, {"name": ""}])
+def test_a_repo_cannot_be_called_just_anything(hub: LocalHub, wanted: dict[str, str]) -> None:
+    made = httpx2.post(f"{hub.url}/api/repos/create", json=wanted, headers=headers(OWNER))
+    moved = httpx2.post(
+        f"{hub.url}/api/repos/move",
+        json={"fromRepo": OPEN, "toRepo": f"alice/{wanted.get('name', '')}", "type": wanted.get("type")},
+        headers=headers(OWNER),
+    )
+    assert (made.status_code, moved.status_code) == (400, 400)
+
+
 def test_an_organization_can_ask_for_private_repos(hub: LocalHub) -> None:
     api = visitor(hub.url, OWNER)
     api.create_repo("closed/one")

@@ -7,7 +7,9 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from .records import SCHEMA
+from hf_watch.errors import ConfigError
+
+from .records import SCHEMA, SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Database:
-    """One connection behind a lock, safe from any thread."""
+    """One connection behind a lock, safe from any thread. ConfigError when the file is another version's."""
 
     def __init__(self, file: Path) -> None:
         self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
@@ -23,7 +25,17 @@ class Database:
         self._connection.execute("PRAGMA journal_mode = WAL")
         # Survives a killed process; a machine that loses power loses what was being tried out.
         self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._check_version(file)
         self._connection.executescript(SCHEMA)
+
+    def _check_version(self, file: Path) -> None:
+        """What was tried out once is not carried over; ConfigError for another version's directory."""
+        ((version,),) = self.rows("PRAGMA user_version")
+        ((tables,),) = self.rows("SELECT count(*) FROM sqlite_master")
+        if tables and version != SCHEMA_VERSION:
+            self._connection.close()
+            raise ConfigError(f"{file.parent} holds a local Hub of another version: remove it, or choose another")
+        self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def close(self) -> None:
         self._connection.close()

@@ -70,7 +70,9 @@ class Doors:
 
     async def _serve(self, scope: Scope, receive: Receive, answer: _Answer, fault: Fault | None) -> None:
         if scope["path"].startswith("/api/") and not self._quota.take():
-            text = f"We had to rate limit you, you hit the quota of {self._quota.limit} api requests per 5 minutes."
+            text = (
+                f"We had to rate limit you, you hit the quota of {self._quota.limit} api requests per 5 minutes period."
+            )
             await JSONResponse({"error": text}, 429)(scope, receive, answer)
             return
         if fault is None:

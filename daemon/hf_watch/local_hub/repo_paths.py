@@ -1,10 +1,13 @@
-"""Which paths a repo can hold."""
+"""What a repo can be called, and which paths it can hold."""
 
 from __future__ import annotations
 
+import re
+
 from . import refusals
 
-# Longer ones have no place in the directory that shows the head: NAME_MAX, and PATH_MAX with room for the root.
+REPO_NAME = re.compile(r"[A-Za-z0-9_.-]{1,96}")
+# Longer paths have no place in the directory that shows the head: NAME_MAX, and PATH_MAX with room for the root.
 LONGEST_NAME_BYTES = 255
 LONGEST_PATH_BYTES = 3000
 
@@ -20,6 +23,13 @@ def check_path(path: object) -> str:
         raise refusals.bad_request(f"Invalid path: {_shown(path)}")
     check_name_bytes(path, segments)
     return path
+
+
+def check_repo_name(name: str) -> str:
+    """`name`, when it can be that of a repo or a namespace, and of a directory; Refusal 400 when not."""
+    if REPO_NAME.fullmatch(name) is None or name in {".", ".."}:
+        raise refusals.bad_request(f"Invalid repo name: {_shown(name)}")
+    return name
 
 
 def check_name_bytes(path: str, segments: list[str]) -> None:

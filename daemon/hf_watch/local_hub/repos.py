@@ -11,7 +11,8 @@ from . import refusals
 from .answers import date, sibling
 from .attributes import default_gitattributes
 from .bodies import is_set, json_object
-from .refusals import Refusal
+from .refusals import Refusal, bad_request
+from .repo_paths import check_repo_name
 from .state import AT, KINDS, REPO
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ class Repos:
         visitor = self._state.visitor(request)
         if visitor is None:
             raise refusals.nobody()
-        namespace, name = wanted.get("organization") or visitor.user, str(wanted["name"])
-        kind = KINDS[wanted.get("type") or "model"]
+        namespace = check_repo_name(str(wanted.get("organization") or visitor.user))
+        name, kind = check_repo_name(str(wanted.get("name", ""))), _kind(wanted)
         if visitor.role == "read" or not self._state.access.owns(visitor, namespace):
             raise Refusal(403, f'You don\'t have the rights to create a {kind[:-1]} under the namespace "{namespace}"')
         found = self._state.store.find_repo(kind, namespace, name)
@@ -68,7 +69,7 @@ class Repos:
         """The repo that a body names, if the visitor may write there."""
         visitor = self._state.visitor(request)
         namespace = wanted.get("organization") or (visitor.user if visitor else "")
-        repo = self._state.store.find_repo(KINDS[wanted.get("type") or "model"], namespace, str(wanted["name"]))
+        repo = self._state.store.find_repo(_kind(wanted), namespace, str(wanted.get("name", "")))
         if repo is None or not self._state.access.may_read(visitor, repo):
             raise refusals.repo_not_found(anonymous=visitor is None)
         self._state.access.check_write(visitor, repo.namespace)
@@ -82,9 +83,9 @@ class Repos:
 
     async def move(self, request: Request) -> Response:
         wanted = await json_object(request)
-        kind = KINDS[wanted.get("type") or "model"]
-        namespace, _, name = str(wanted["fromRepo"]).partition("/")
-        to_namespace, _, to_name = str(wanted["toRepo"]).partition("/")
+        kind = _kind(wanted)
+        namespace, _, name = str(wanted.get("fromRepo", "")).partition("/")
+        to_namespace, to_name = map(check_repo_name, str(wanted.get("toRepo", "")).partition("/")[::2])
         repo = self._named(request, {"organization": namespace, "name": name, "type": wanted.get("type")})
         if self._state.store.find_repo(kind, to_namespace, to_name) is not None:
             raise Refusal(409, f"A {kind[:-1]} repository called {to_namespace}/{to_name} already exists")
@@ -117,6 +118,13 @@ class Repos:
             blobs = is_set(request.query_params.get("blobs"))
             answer["siblings"] = [sibling(file, blobs=blobs) for file in files]
         return JSONResponse(answer)
+
+
+def _kind(wanted: dict[str, Any]) -> str:
+    kind = KINDS.get(str(wanted.get("type") or "model"))
+    if kind is None:
+        raise bad_request("no such type of repo")
+    return kind
 
 
 def _wants_private(wanted: dict[str, Any], *, default: bool) -> bool:
