@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 REPO = "acme/drop"
+IMPATIENT = httpx2.Timeout(30, read=0.2)  # where no answer is to come
 
 
 @pytest.fixture(name="hub")
@@ -71,7 +72,7 @@ def test_a_fault_waits_and_works_then(hub: LocalHub) -> None:
 def test_an_answer_hangs_until_it_is_released(hub: LocalHub) -> None:
     hub.faults.add("/api/whoami-v2", Fault(hang=True))
     with pytest.raises(httpx2.ReadTimeout):
-        httpx2.get(f"{hub.url}/api/whoami-v2", timeout=0.2)
+        httpx2.get(f"{hub.url}/api/whoami-v2", timeout=IMPATIENT)
     hub.faults.release()
     eventually(lambda: any(each.path == "/api/whoami-v2" for each in hub.requests), "the request that hung is over")
 
@@ -135,7 +136,7 @@ def test_the_proxy_holds_an_answer_back(hub: LocalHub, proxy: Proxy) -> None:
     address = f"{proxy.url}/api/models/{REPO}/commit/main"
     lines = b'{"key": "file", "value": {"path": "a", "content": "YQ=="}}\n'
     with pytest.raises(httpx2.ReadTimeout):
-        httpx2.post(address, content=lines, headers=headers(), timeout=0.2)
+        httpx2.post(address, content=lines, headers=headers(), timeout=IMPATIENT)
     eventually(lambda: held(hub) == {"a"}, "the work is done although nobody hears of it")
     proxy.resume()
     answer = httpx2.post(address, content=lines.replace(b'"a"', b'"b"'), headers=headers())
