@@ -31,8 +31,9 @@ test: setup  ## the tests: no root, no system packages
 conformance: setup  ## the Hub client's own tests against the local Hub
 	$(BIN)/python -m tests.conformance.measure
 
-soak: setup  ## kills and faults for minutes; SOAK_ARGS="--seed N" repeats a run
+soak: setup  ## kills, faults and outages for half an hour; SOAK_ARGS="--seed N" repeats a run
 	$(BIN)/python -m pytest tests/soak -v $(SOAK_ARGS)
+	$(BIN)/python -m benchmarks.endurance
 
 lint: setup  ## style, formatting, types, layers
 	$(BIN)/ruff check .

@@ -62,10 +62,10 @@ class Bench:
 
 
 @contextmanager
-def bench() -> Iterator[Bench]:
+def bench(commit_quota_per_hour: int | None = None) -> Iterator[Bench]:
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as place,
-        LocalHub(Path(place) / "hub", open_namespaces=True) as hub,
+        LocalHub(Path(place) / "hub", open_namespaces=True, commit_quota_per_hour=commit_quota_per_hour) as hub,
     ):
         hub.create_repo("dataset", REPO)
         yield Bench(hub, Path(place))

@@ -22,6 +22,7 @@ from hf_watch.local_hub import LocalHub
 from hf_watch.local_hub.faults import Fault, Faults
 from tests import witness
 from tests.eventually import eventually
+from tests.proxy import Proxy
 from tests.running import Running, environment, running
 
 if TYPE_CHECKING:
@@ -74,38 +75,42 @@ class Storm:
     kills: int
     key: str = "the writers' own"
     faults: Faults = field(default_factory=Faults)
+    is_down: bool = False
 
     def __post_init__(self) -> None:
         self.drop = self.place / "drop"
         self.chance = random.Random(self.seed)  # noqa: S311  a plan of faults
         self.hub = LocalHub(self.place / "hub", open_namespaces=True, faults=self.faults)
         self._serving = ExitStack()
+        self._outage = ExitStack()
 
     def run(self) -> None:
         """All of it; AssertionError when something was lost, torn, invented or made twice."""
         for name in ("drop", "aside", "lists", "logs"):
             (self.place / name).mkdir()
         with self._serving:
-            self._up()
-            with self._writers():
-                for life in range(self.kills):
-                    self._live(life)
-            self._calm()
-            self._judge()
+            self._serving.enter_context(self.hub)
+            with Proxy(self.hub.port) as self.proxy, self._outage:
+                with self._writers():
+                    for life in range(self.kills):
+                        self._live(life)
+                self._calm()
+                self._judge()
 
     # What happens.
 
-    def _up(self) -> None:
-        if not self.hub_is_up:
-            self._serving.enter_context(self.hub)
-            self.hub_is_up = True
+    def _come_back(self) -> None:
+        self._outage.close()
+        self.is_down = False
 
-    def _down(self) -> None:
-        if self.hub_is_up:
+    def _go_away(self) -> None:
+        """Connections are refused; now and then the Hub begins anew meanwhile."""
+        if not self.is_down:
+            self._outage.enter_context(self.proxy.down())
+            self.is_down = True
+        if self.chance.random() < 1 / 2:
             self._serving.pop_all().close()
-            self.hub_is_up = False
-
-    hub_is_up = False
+            self._serving.enter_context(self.hub)
 
     @contextmanager
     def _writers(self) -> Iterator[None]:
@@ -131,24 +136,33 @@ class Storm:
         dest = f"hf://datasets/{REPO[1]}/{PREFIX.rstrip('/')}"
         arguments = ["run", str(self.drop), dest, "--create-repo", "--quiet-s", "0.05", *self.case.options]
         env = environment(
-            self.hub.url, self.place, HF_WATCH_COMMIT__PER_HOUR="0", HF_WATCH_MEMORY__INLINE_BYTES="200000"
+            self.proxy.url, self.place, HF_WATCH_COMMIT__PER_HOUR="0", HF_WATCH_MEMORY__INLINE_BYTES="200000"
         )
         with running(arguments, env, self.place / "logs" / name) as daemon:
             yield daemon
 
     def _live(self, life: int) -> None:
         """One life of the daemon under faults, up to its violent end."""
-        self.faults.clear()
+        self._clear_faults()
         for _ in range(self.chance.randrange(4)):
-            route = self.chance.choice(ROUTES)
-            self.faults.add(route, self.chance.choice(FAULTS)(), times=self.chance.randrange(1, 4))
-        self._down() if self.chance.random() < 1 / 6 else self._up()
+            self._add_fault(self.chance.choice(ROUTES), self.chance.randrange(1, 4))
+        self._go_away() if self.chance.random() < 1 / 6 else self._come_back()
         with self._daemon(f"{life:03}") as daemon:
             if self.chance.random() < 1 / 6:
                 self._wait(daemon)
-                self._down() if self.hub_is_up else self._up()
+                self._come_back() if self.is_down else self._go_away()
             self._wait(daemon)
             daemon.kill()
+
+    def _add_fault(self, route: str, times: int) -> None:
+        if self.chance.random() < 1 / 5:
+            self.proxy.reset(route, times=times, forwarded=self.chance.random() < 1 / 2)
+        else:
+            self.faults.add(route, self.chance.choice(FAULTS)(), times=times)
+
+    def _clear_faults(self) -> None:
+        self.faults.clear()
+        self.proxy.clear()
 
     def _wait(self, daemon: Running) -> None:
         """Until a moment that is drawn anew each time: so many requests, so many lines of log, or some time."""
@@ -163,8 +177,8 @@ class Storm:
 
     def _calm(self) -> None:
         """Nothing fails any more: what the disk holds arrives, and so does a file that is new."""
-        self.faults.clear()
-        self._up()
+        self._clear_faults()
+        self._come_back()
         with self._daemon("calm") as daemon:
             eventually(self._agrees, f"the Hub agrees with the disk, seed {self.seed}", CALM_TIMEOUT_S)
             (self.drop / "fresh.txt").write_bytes(b"fresh")

@@ -85,6 +85,11 @@ class Proxy:
         """Forward the next `times` requests whose path matches, and hold the answers back until `resume`."""
         self._add(path, method, _Fault.HANG, times)
 
+    def clear(self) -> None:
+        """No faults from now on."""
+        with self._lock:
+            self._rules.clear()
+
     def resume(self) -> None:
         """Let all through that hangs, from now on, too."""
         self._loop.call_soon_threadsafe(self._resumed.set)
