@@ -1,4 +1,4 @@
-"""The command line: parse arguments, print, map errors to exit codes. The only module that prints.
+"""The command line: parse arguments, print, map errors to exit codes. With `cli_daemon` the only one that prints.
 
 The Hub's client reads its settings from the environment when it is imported, so `.env` comes first, and what needs the
 client is imported inside the commands.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args, get_origin
@@ -17,24 +16,21 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args, get_origin
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-from hf_watch import __version__, checks, console, intake, logs, places, setting_sources
+from hf_watch import __version__, checks, cli_daemon, console, intake, logs, places, setting_sources
 from hf_watch.errors import ConfigError, HfWatchError, NotRunningError, SourceError
 from hf_watch.paths import printable
 from hf_watch.settings import LogLevel, Settings, TargetSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from hf_watch.app import App, Endpoint
-    from hf_watch.control.client import Client
-    from hf_watch.control.contract import DoneView
 
 EXIT_FAILED = 1
 EXIT_NOT_RUNNING = 3
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h: systemd does not restart what ends with it
 MOST_PUSHED_BYTES = 5 << 30
 INLINE_BYTES = 32 << 20
-WATCH_EVERY_S = 2.0
 ENV_FILE = Path(".env")
 DEFAULT_HUB = ""  # `--local` without a directory
 LOCAL_TOKEN = "hf_local_hub_takes_any_token"  # noqa: S105  the local Hub asks for one, whichever it is
@@ -195,6 +191,10 @@ def cli() -> None:
     """Watch directories, and publish what settles there to Hugging Face Hub repos."""
 
 
+for _command in cli_daemon.COMMANDS:
+    cli.add_command(_command)
+
+
 @cli.command()
 @_common_options
 def run(**options: Any) -> int:
@@ -278,144 +278,6 @@ def push(what: str, dest: str, *, create_repo: bool, max_bytes: int, local: str 
         click.echo(json.dumps(console.push_json(upload, receipt)))
     else:
         click.echo(receipt.url or f"{upload.repo_path}: the repo holds this content already")
-
-
-def _finding_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """How a command finds the daemon that it talks to."""
-    for decorate in (
-        click.option(
-            "--state-dir",
-            envvar="HF_WATCH_STATE_DIR",
-            type=click.Path(path_type=Path, file_okay=False),
-            help="the daemon's",
-        ),
-        click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="the daemon's"),
-    ):
-        command = decorate(command)
-    return command
-
-
-def _naming_arguments(command: Callable[..., Any]) -> Callable[..., Any]:
-    """SOURCE and DEST, for a daemon that was started with them."""
-    return click.argument("source", required=False)(click.argument("dest", required=False)(command))
-
-
-def _state_dirs(config: Path | None, source: str | None, dest: str | None) -> Sequence[Path]:
-    """Where to look for the daemon; without any settings, where the system's service keeps its state."""
-    try:
-        loaded = setting_sources.load({"source": source, "dest": dest}, config, ENV_FILE)
-    except ConfigError:
-        if config is not None or source is not None or not places.SYSTEM_STATE_DIR.exists():
-            raise
-        return (places.SYSTEM_STATE_DIR,)
-    return places.state_dirs_to_look_in(loaded.settings, loaded.config)
-
-
-@contextmanager
-def _daemon(
-    state_dir: Path | None, config: Path | None, source: str | None = None, dest: str | None = None
-) -> Iterator[Client]:
-    """The running daemon; NotRunningError when there is none."""
-    from hf_watch.control.client import connected  # noqa: PLC0415  no other command needs it
-
-    logs.configure("warning")
-    places_to_look = (state_dir.absolute(),) if state_dir is not None else _state_dirs(config, source, dest)
-    with connected(places_to_look) as client:
-        yield client
-
-
-@cli.command()
-@click.option("--json", "as_json", is_flag=True, help="for scripts")
-@click.option("--watch", is_flag=True, help="again every two seconds, until interrupted")
-@_finding_options
-@_naming_arguments
-def status(*, as_json: bool, watch: bool, **where: Any) -> int:
-    """Say how the running daemon is doing: exit 0 when all is well, 1 when it is late or degraded, 3 when none runs."""
-    with _daemon(**where) as client:
-        while True:
-            view = client.status()
-            if as_json:
-                click.echo(view.model_dump_json(indent=None if watch else 2))
-            else:
-                if watch:
-                    click.clear()
-                click.echo("\n".join(console.status_text(view)))
-            if not watch:
-                return 0 if view.health == "healthy" else EXIT_FAILED
-            time.sleep(WATCH_EVERY_S)
-
-
-@cli.command()
-@click.argument("target", required=False)
-@_finding_options
-def pause(target: str | None, **where: Any) -> None:
-    """Publish nothing of TARGET, or of any, until it is resumed; it is watched all the same. Kept across restarts."""
-    with _daemon(**where) as client:
-        click.echo("\n".join(console.done_text("paused", client.pause(target))))
-
-
-@cli.command()
-@click.argument("target", required=False)
-@_finding_options
-def resume(target: str | None, **where: Any) -> None:
-    """Publish TARGET, or all, again."""
-    with _daemon(**where) as client:
-        click.echo("\n".join(console.done_text("resumed", client.resume(target))))
-
-
-@cli.command()
-@click.argument("path", required=False)
-@_finding_options
-def retry(path: str | None, **where: Any) -> None:
-    """Take PATH, or everything, out of quarantine, and try it again at once.
-
-    PATH is a file or directory: on this machine, or relative to the watched directory, as `status` shows it.
-    """
-    with _daemon(**where) as client:
-        done = _retried(client, path)
-    click.echo("\n".join(console.done_text("tried again", done)))
-
-
-def _retried(client: Client, path: str | None) -> DoneView:
-    from hf_watch.control.client import UnknownPathError  # noqa: PLC0415  as in _daemon
-
-    if path is None:
-        return client.retry(None)
-    try:
-        return client.retry(os.path.abspath(path))  # noqa: PTH100  the name need not be UTF-8
-    except UnknownPathError:
-        return client.retry(path)
-
-
-@cli.command()
-@click.option("--wait", is_flag=True, help="return when all that is on disk now is on the Hub")
-@click.option("--timeout", "timeout_s", type=click.FloatRange(min=0), metavar="S", help="wait at most so many seconds")
-@click.option("--json", "as_json", is_flag=True, help="for scripts")
-@_finding_options
-@_naming_arguments
-def flush(*, wait: bool, timeout_s: float | None, as_json: bool, **where: Any) -> int:
-    """Publish at once what has settled.
-
-    With --wait: exit 0 when everything that was on disk at the call is on the Hub, 1 with a list of what is not.
-    """
-    if timeout_s is not None and not wait:
-        raise click.UsageError("--timeout is for --wait")
-    with _daemon(**where) as client:
-        view = client.flush(wait=wait, timeout_s=timeout_s)
-    click.echo(view.model_dump_json(indent=2) if as_json else "\n".join(console.flush_text(view)))
-    return 0 if view.published is not False else EXIT_FAILED
-
-
-@cli.command()
-@click.option("--json", "as_json", is_flag=True, help="for scripts")
-@click.option("--limit", type=click.IntRange(1, 1_000), default=20, show_default=True, help="so many commits")
-@_finding_options
-@_naming_arguments
-def history(*, as_json: bool, limit: int, **where: Any) -> None:
-    """List the latest commits of the running daemon."""
-    with _daemon(**where) as client:
-        view = client.commits(limit=limit)
-    click.echo(view.model_dump_json(indent=2) if as_json else "\n".join(console.history_text(view)))
 
 
 @cli.command()

@@ -31,6 +31,7 @@ from hf_watch.control.contract import (
     TargetQuestion,
 )
 from hf_watch.control.openapi import Operation, Query, document
+from hf_watch.control.tallies import Tallies
 from hf_watch.errors import HfWatchError
 from hf_watch.paths import printable, within
 
@@ -64,6 +65,7 @@ class Api:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
         self._paused = daemon.paused
+        self._tallies = Tallies(daemon.ledger)
         self._asked = 0
 
     def app(self) -> Starlette:
@@ -82,7 +84,7 @@ class Api:
 
     async def status(self, _: Request) -> BaseModel:
         """How every target is doing, and whether all is well."""
-        return view.status(self._daemon, self._paused, datetime.now(UTC).astimezone())
+        return view.status(self._daemon, self._tallies, self._paused, datetime.now(UTC).astimezone())
 
     async def quarantine(self, request: Request) -> BaseModel:
         """What is set aside, and why."""

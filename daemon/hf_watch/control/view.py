@@ -19,7 +19,6 @@ from hf_watch.control.contract import (
 )
 from hf_watch.paths import printable
 from hf_watch.records import looked_into
-from hf_watch.snapshots import IGNORED_REASON
 from hf_watch.status import TargetState
 
 if TYPE_CHECKING:
@@ -29,17 +28,22 @@ if TYPE_CHECKING:
     from hf_watch.control.contract import Health, State
     from hf_watch.control.daemon import Daemon, Steered
     from hf_watch.control.pauses import Bound
+    from hf_watch.control.tallies import Tallies, Tally
     from hf_watch.model import Destination
-    from hf_watch.records import Made, Records
+    from hf_watch.records import Made
     from hf_watch.status import TargetStatus, WorkerStatus
 
 REPO_PLACES = {"model": "", "dataset": "datasets/", "space": "spaces/"}
 
 
-def status(daemon: Daemon, paused: frozenset[Bound], now: datetime) -> StatusView:
+def status(daemon: Daemon, tallies: Tallies, paused: frozenset[Bound], now: datetime) -> StatusView:
     """How all targets are doing, at `now` of the local wall clock; LedgerError when the ledger cannot be read."""
-    with looked_into(daemon.ledger) as records:
-        targets = [_target(daemon, each, records, now, is_paused=each.bound in paused) for each in daemon.targets]
+    chosen = daemon.targets
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    targets = [
+        _target(daemon, each, tally, is_paused=each.bound in paused)
+        for each, tally in zip(chosen, tallies.of(chosen, midnight.timestamp()), strict=True)
+    ]
     problems = [problem for each in targets for problem in _problems(each, daemon.max_lag_s)]
     return StatusView(
         version=__version__, pid=os.getpid(), health=_health(targets, problems, daemon.max_lag_s),
@@ -47,11 +51,9 @@ def status(daemon: Daemon, paused: frozenset[Bound], now: datetime) -> StatusVie
     )  # fmt: skip
 
 
-def _target(daemon: Daemon, each: Steered, records: Records, now: datetime, *, is_paused: bool) -> TargetView:
+def _target(daemon: Daemon, each: Steered, tally: Tally, *, is_paused: bool) -> TargetView:
     worker = each.status()  # read once: a worker replaces it at any time
     found, clock = worker.targets[each.index], daemon.clock()
-    latest = records.commits(each.destination, 1)
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
     state = _state(worker, found, is_paused=is_paused)
     return TargetView(
         target=each.name,
@@ -60,11 +62,11 @@ def _target(daemon: Daemon, each: Steered, records: Records, now: datetime, *, i
         state=state,
         waiting=found.waiting,
         in_flight=found.in_flight,
-        quarantined=records.count_aside(each.destination, each.source, each.prefix, besides=IGNORED_REASON),
+        quarantined=tally.quarantined,
         oldest_s=None if found.oldest is None else round(max(0.0, clock - found.oldest), 3),
         lag_s=round(found.lag_s(clock), 3),
-        published_today=records.published_since(each.destination, midnight),
-        last_commit=_commit(daemon, each.destination, latest[0]) if latest else None,
+        published_today=tally.published_today,
+        last_commit=None if tally.latest is None else _commit(daemon, each.destination, tally.latest),
         next_commit_s=None if is_paused else _next_commit_s(worker, found, clock),
         reason=_reason(worker, state),
     )

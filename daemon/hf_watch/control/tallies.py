@@ -1,0 +1,71 @@
+"""What a status takes from the ledger, looked up anew when the ledger was written to since: many may ask, and often."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hf_watch.records import looked_into
+from hf_watch.snapshots import IGNORED_REASON
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from hf_watch.control.daemon import Steered
+    from hf_watch.records import Made, Records
+
+TICK_NS = 50_000_000  # a file written to again this soon may keep its times
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What the ledger says of one target, its commits being those of its destination."""
+
+    quarantined: int
+    published_today: int
+    latest: Made | None
+
+
+class Tallies:
+    """Reads the ledger at `ledger`, and remembers what it read for as long as nobody wrote."""
+
+    def __init__(self, ledger: Path, wall_clock_ns: Callable[[], int] = time.time_ns) -> None:
+        self._files = (ledger, ledger.with_name(ledger.name + "-wal"))
+        self._wall_clock_ns = wall_clock_ns
+        self._key: object = None
+        self._found: Sequence[Tally] = ()
+
+    def of(self, targets: Sequence[Steered], midnight_s: float) -> Sequence[Tally]:
+        """A tally for each target; `midnight_s` is when the day began. LedgerError when the ledger cannot be read."""
+        stamps = self._stamps()
+        key = (stamps, midnight_s, tuple(targets))
+        if stamps is None or key != self._key:
+            with looked_into(self._files[0]) as records:
+                self._found = [_tally(records, each, midnight_s) for each in targets]
+            self._key = key
+        return self._found
+
+    def _stamps(self) -> tuple[tuple[int, int, int], ...] | None:
+        """What tells one state of the ledger's files from another; None when nothing does."""
+        stamps = []
+        for file in self._files:
+            try:
+                found = file.stat()
+            except FileNotFoundError:
+                stamps.append((0, 0, 0))  # no ledger yet, or a closed one without its log
+                continue
+            if abs(self._wall_clock_ns() - found.st_mtime_ns) < TICK_NS:
+                return None
+            stamps.append((found.st_ino, found.st_size, found.st_mtime_ns))
+        return tuple(stamps)
+
+
+def _tally(records: Records, each: Steered, midnight_s: float) -> Tally:
+    latest = records.commits(each.destination, 1)
+    return Tally(
+        quarantined=records.count_aside(each.destination, each.source, each.prefix, besides=IGNORED_REASON),
+        published_today=records.published_since(each.destination, midnight_s),
+        latest=latest[0] if latest else None,
+    )
