@@ -31,6 +31,10 @@ test: setup  ## the tests: no root, no system packages
 conformance: setup  ## the Hub client's own tests against the local Hub
 	$(BIN)/python -m tests.conformance.measure
 
+bench: setup  ## figures beside the client's own tools, about half an hour; BENCH_ARGS="latency huge" picks cases
+	$(BIN)/python -m benchmarks.publish $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.watching
+
 soak: setup  ## kills, faults and outages for half an hour; SOAK_ARGS="--seed N" repeats a run
 	$(BIN)/python -m pytest tests/soak -v $(SOAK_ARGS)
 	$(BIN)/python -m benchmarks.endurance

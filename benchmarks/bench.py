@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # read when the client is imported
+
 import resource
 import signal
 import subprocess
@@ -114,7 +117,7 @@ def daemon(made: Bench, folder: Path, *options: str, files: int = 0, repo: str =
     command = [sys.executable, "-m", "hf_watch", "run", str(folder), f"hf://datasets/{repo}/incoming", *options]
     state = ["--state-dir", str(made.place / f"state-{repo.replace('/', '-')}")]
     with _process(command + state, made.environment(**env), made.place / "daemon.log", files) as process:
-        wait(lambda: process.events("service.started") and process.events("target.scanned"), "the first scan", 300)
+        wait(lambda: process.events("service.started") and process.events("target.scanned"), "the first scan", 900)
         yield process
 
 

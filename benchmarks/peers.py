@@ -1,4 +1,4 @@
-"""What people use instead, each as a program: `python benchmarks/peers.py upload_folder|scheduler|script FOLDER REPO`.
+"""What people use instead, each as a program: `python -m benchmarks.peers upload_folder|scheduler|script FOLDER REPO`.
 
 `upload_folder` is the client's own one-shot upload; `scheduler` its CommitScheduler, every 5 s; `script` the plain
 watchdog script that calls `upload_file` on every event. The last two run until they are killed.

@@ -1,4 +1,4 @@
-"""What a watch costs: arming, memory, rest, and two storms. `python benchmarks/watching.py [DIRECTORY]`.
+"""What a watch costs: arming, memory, rest, and two storms. `python -m benchmarks.watching [DIRECTORY]`.
 
 DIRECTORY is where the trees are made, a temporary one by default; tmpfs makes the fiercest storm.
 """

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hf_watch import checks, preview, state_lock
+from hf_watch import allocator, checks, preview, state_lock
 from hf_watch.assembly import Assembled, DestinationSpec, Surroundings, assemble
 from hf_watch.budget import Budget
 from hf_watch.commands import Pause
@@ -73,6 +73,7 @@ class App:
 
         Raises AlreadyRunningError when another process holds the state directory.
         """
+        allocator.give_back()
         block_signals()
         with state_lock.held(self.state_dir), ExitStack() as opened:
             assembled = list(self._assembled(opened, single_pass=single_pass, verify=verify))
