@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from hf_watch.model import Change, Gap
     from hf_watch.ports import Hub, Sink, Watch
     from hf_watch.publish import Parcel
+    from hf_watch.receipts import FileReceipt
+    from hf_watch.settings import ReceiptsMode
     from hf_watch.worker import Worker
 
 DESTINATION = Destination("http://hub.example", "dataset", "acme/drop", "main")
@@ -68,6 +70,17 @@ def target_spec(source: Path, **changes: object) -> TargetSpec:
 
 def message(parcel: Parcel) -> str:
     return summary(each.operation for each in parcel.ready)
+
+
+@dataclass
+class Kept:
+    """Receipts in memory."""
+
+    receipts: list[FileReceipt] = field(default_factory=list)
+
+    def note(self, mode: ReceiptsMode, receipts: Sequence[FileReceipt]) -> None:
+        if mode != "off":
+            self.receipts += receipts
 
 
 @dataclass(frozen=True)
@@ -112,6 +125,7 @@ class Engine:
     ages_s: Sequence[float] = ()  # how long ago the account's earlier commits were
     seed: int = 0
     watch_of: Callable[[TargetSpec, Sink], Watch | None] = lambda _spec, _sink: None
+    receipts: Kept = field(default_factory=Kept)
     clock: Clock = field(default_factory=Clock)
     wall_clock_ns: Callable[[], int] = time.time_ns
 
@@ -134,7 +148,7 @@ class Engine:
                     hub=self.hub, ledger=ledger, budget=budget,
                     outage=Outage(self.clock, random.Random(self.seed).random),  # noqa: S311  jitter
                     inbox=FastInbox(self.clock),
-                    watch_of=self.watch_of, message=message, clock=self.clock,
+                    watch_of=self.watch_of, message=message, receipts=self.receipts, clock=self.clock,
                     wall_clock_ns=self.wall_clock_ns,
                     unit_random=random.Random(self.seed).random,  # noqa: S311  jitter
                 ),

@@ -29,6 +29,7 @@ from hf_watch.pace import Throttle, full_bucket
 from hf_watch.paths import printable
 from hf_watch.plan import Limits, summary
 from hf_watch.push import Pusher
+from hf_watch.receipts import Receipts
 from hf_watch.service import Service, block_signals
 from hf_watch.target import TargetSpec
 from hf_watch.watch import RootWatch
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from hf_watch.worker import Worker
 
 LEDGER_NAME = "ledger.sqlite3"
+RECEIPTS_NAME = "receipts.jsonl"
 PAUSES_NAME = "paused.json"
 HOUR_S = 3600.0
 STAGED_SHARE = 4  # of a destination's memory: the client holds three to four times of what it sends
@@ -81,7 +83,7 @@ class App:
             code = Service([(name, each.worker) for name, each in assembled], self.settings.shutdown_s).run()
         if control is not None and control.has_died:
             return 1
-        return 1 if single_pass and any(each.gave_up for _, each in assembled) else code
+        return 1 if single_pass and any(each.gave_up or each.stayed for _, each in assembled) else code
 
     def _control(self, assembled: Sequence[Assembled]) -> AbstractContextManager[Control]:
         """The control socket, after every target is paused that was when the last daemon ended."""
@@ -144,6 +146,7 @@ class App:
         budget = self._budget(opened.enter_context(self._ledger()))
         install_client(budget.see_quota)
         outage = Outage(time.monotonic, random.random)
+        receipts = Receipts(self.state_dir / RECEIPTS_NAME)
         for destination, targets in destinations.items():
             around = Surroundings(
                 hub=self._hub(destination),
@@ -153,6 +156,7 @@ class App:
                 inbox=Inbox(),
                 watch_of=_no_watch if single_pass else _Watches({spec.name: each for each, spec in targets}),
                 message=_Message({spec.name: each.commit_message for each, spec in targets}),
+                receipts=receipts,
                 clock=time.monotonic,
                 wall_clock_ns=time.time_ns,
                 unit_random=random.random,
@@ -254,7 +258,16 @@ def _target_spec(name: str, target: TargetSettings, place: Place) -> TargetSpec:
         rescan_s=target.rescan_s,
         poll_s=target.poll_s,
         on_delete=target.on_delete,
+        after_upload=target.after_upload,
+        archive_dir=_absolute(target.archive_dir),
+        remove_empty_dirs=target.remove_empty_dirs,
+        quarantine_dir=_absolute(target.quarantine_dir),
+        receipts=target.receipts,
     )
+
+
+def _absolute(directory: Path | None) -> str:
+    return "" if directory is None else str(directory.absolute())
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hf_watch.after_upload import AfterUpload
 from hf_watch.attended import AttendedHub
 from hf_watch.gather import Gatherer
 from hf_watch.journal import Journal
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from hf_watch.outage import Outage
     from hf_watch.plan import Limits
     from hf_watch.ports import Hub, Sink, Watch
+    from hf_watch.receipts import ReceiptBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Surroundings:
     inbox: Inbox
     watch_of: Callable[[TargetSpec, Sink], Watch | None]
     message: Callable[[Parcel], str]
+    receipts: ReceiptBook
     clock: Callable[[], float]  # monotonic
     wall_clock_ns: Callable[[], int]
     unit_random: Callable[[], float]
@@ -73,6 +76,7 @@ class Assembled:
     worker: Worker
     pulse: Pulse  # the worker's
     gave_up: dict[str, str]
+    stayed: dict[str, str]  # what was published and could not be archived or deleted
     inbox: Inbox  # where the worker is asked for something
 
 
@@ -82,9 +86,11 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
     around.outage.on_end(around.inbox.wake)
     pulse = Pulse(around.clock)
     hub = AttendedHub(around.hub, pulse)
+    after_upload = AfterUpload(hub, around.ledger, clock=around.clock, beat=pulse.beat)
     snapshots = Snapshots(
         around.ledger, targets, inline_bytes=spec.inline_bytes, clock=around.clock,
-        wall_clock_ns=around.wall_clock_ns, pulse=pulse, single_pass=spec.single_pass,
+        wall_clock_ns=around.wall_clock_ns, pulse=pulse, after_upload=after_upload, receipts=around.receipts,
+        single_pass=spec.single_pass,
     )  # fmt: skip
     publisher = Publisher(hub, around.ledger, snapshots, message=around.message, clock=around.clock)
     name = str(spec.destination)
@@ -104,6 +110,7 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
             stage_bytes=spec.stage_bytes, clock=around.clock,
         ),
         publisher=publisher,
+        after_upload=after_upload,
         steering=Steering(targets=targets, publisher=publisher, ledger=around.ledger, clock=around.clock),
         reporter=Reporter(name, targets, publisher),
         pacing=Pacing(
@@ -118,7 +125,7 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
         clock=around.clock,
         unit_random=around.unit_random,
     )  # fmt: skip
-    return Assembled(worker, pulse, snapshots.gave_up, around.inbox)
+    return Assembled(worker, pulse, snapshots.gave_up, after_upload.stayed, around.inbox)
 
 
 def _target(spec: TargetSpec, of: DestinationSpec, around: Surroundings, index: int) -> Target:

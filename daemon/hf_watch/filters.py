@@ -38,6 +38,7 @@ PARTIAL_NAMES = (  # what browsers, editors, file managers and transfer tools le
     "desktop.ini",
     ".*.??????",  # rsync's temporary name
     ".fuse_hidden*",
+    "*.hf-watch.json",  # receipts beside their files
 )
 PRIVATE_DIRECTORIES = (".git", ".cache")  # the Hub refuses paths with these segments
 

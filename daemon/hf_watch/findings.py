@@ -11,7 +11,7 @@ from hf_watch.model import Upload
 from hf_watch.settle import is_racy
 
 if TYPE_CHECKING:
-    from hf_watch.model import Known, Snapshot
+    from hf_watch.model import Digest, Fingerprint, Known, Snapshot
     from hf_watch.settle import Waiting
     from hf_watch.target import Target
 
@@ -49,6 +49,14 @@ class Found:
         fingerprint = None if self.is_racy else self.snapshot.fingerprint
         return Recorded(self.waiting.path, self.repo_path, fingerprint, self.snapshot.digest, self.generation)
 
+    @property
+    def leaving(self) -> Leaving:
+        """The file on its way out of the root."""
+        snapshot = self.snapshot
+        return Leaving(
+            self.target, self.waiting.path, self.repo_path, snapshot.fingerprint, snapshot.digest, self.generation
+        )
+
     def without_content(self) -> Found:
         """The same, without the bytes and the descriptor that are no longer needed."""
         return replace(self, snapshot=replace(self.snapshot, content=None), fd=None)
@@ -62,3 +70,20 @@ class Lost:
     waiting: Waiting
     repo_path: str
     generation: int  # which incarnation of the root it was last seen in
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """A file that the Hub is known to hold, and that is to be archived or deleted."""
+
+    target: Target
+    path: str
+    repo_path: str
+    fingerprint: Fingerprint
+    digest: Digest
+    generation: int
+
+    @property
+    def recorded(self) -> Recorded:
+        """The row that says that the Hub holds it."""
+        return Recorded(self.path, self.repo_path, self.fingerprint, self.digest, self.generation)

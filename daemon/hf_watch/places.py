@@ -60,7 +60,14 @@ def check(settings: Settings, written: Iterable[Path]) -> None:
 
     `written` are the directories that this process writes to: none may be watched.
     """
-    mistakes = [*_bad_targets(settings.target), *_nested(settings.target), *_fed_back(settings.target, written)]
+    own = [each for target in settings.target for each in (target.archive_dir, target.quarantine_dir) if each]
+    mistakes = [
+        *_bad_targets(settings.target),
+        *_nested(settings.target),
+        *_fed_back(settings.target, [*written, *own]),
+        *_around(settings.target),
+        *_taken_twice(settings.target),
+    ]
     if mistakes:
         raise ConfigError("\n".join(mistakes))
 
@@ -91,6 +98,22 @@ def _nested(targets: tuple[TargetSettings, ...]) -> Iterable[str]:
                 yield f"target[{index}].source = {str(target.source)!r}: it lies inside target[{other_index}].source"
             if other_index < index and inner == outer and target.dest == other.dest:
                 yield f"target[{index}]: the same source and dest as target[{other_index}]"
+
+
+def _around(targets: tuple[TargetSettings, ...]) -> Iterable[str]:
+    """A file is moved to the same path below another directory; one that holds the source may be the source."""
+    for index, target in enumerate(targets):
+        for key, place in (("archive_dir", target.archive_dir), ("quarantine_dir", target.quarantine_dir)):
+            if place is not None and _real(target.source).is_relative_to(_real(place)):
+                yield f"target[{index}].{key} = {str(place)!r}: target[{index}].source lies inside it"
+
+
+def _taken_twice(targets: tuple[TargetSettings, ...]) -> Iterable[str]:
+    """What one target archives or deletes, another one of the same directory would not find any more."""
+    for index, target in enumerate(targets):
+        others = [other for other in targets if other is not target and _real(other.source) == _real(target.source)]
+        if target.after_upload != "keep" and others:
+            yield f"target[{index}].after_upload = {target.after_upload!r}: another target publishes the same directory"
 
 
 def _fed_back(targets: tuple[TargetSettings, ...], written: Iterable[Path]) -> Iterable[str]:

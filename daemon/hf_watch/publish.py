@@ -345,10 +345,11 @@ class Publisher:
                 self._snapshots.look_again_if_racy(each.origin)
         for target in {id(each.origin.target): each.origin.target for each in parcel.ready}.values():
             mine = [each.origin for each in parcel.ready if each.origin.target is target]
-            self._ledger.record(
-                target.root,
-                [origin.recorded for origin in mine if isinstance(origin, Found)],
+            self._snapshots.record(
+                target,
+                [origin for origin in mine if isinstance(origin, Found)],
                 [origin.waiting.path for origin in mine if isinstance(origin, Lost)],
+                receipt,
             )
         root = parcel.ready[0].origin.target.root
         self._ledger.recorded_batch(parcel.id, root, receipt.commit, receipt.head)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 1 << 20
 LARGEST_BLOB_BYTES = 10 << 20  # the Hub keeps larger files as LFS, which needs no git hash
 COOKIE_PREFIX = ".hf-watch-cookie-"  # a file that says, by its events, that all earlier ones have come in
+LEAVING_PREFIX = ".hf-watch-leaving-"  # what a file is called between its name and nothing
 OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 GONE_ERRNOS = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ESTALE, errno.ENODEV})
 
@@ -46,6 +47,7 @@ class Listing:
     files: dict[str, Fingerprint]
     directories: tuple[str, ...]
     others: tuple[str, ...] = ()
+    leaving: tuple[str, ...] = ()  # private names of files that were being deleted when the process was killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def is_empty(root: str) -> bool:
     """Whether nothing but cookies of ours stands in the directory; SourceError when that cannot be told."""
     try:
         with os.scandir(root) as entries:
-            return all(entry.name.startswith(COOKIE_PREFIX) for entry in entries)
+            return all(entry.name.startswith((COOKIE_PREFIX, LEAVING_PREFIX)) for entry in entries)
     except OSError as error:
         raise SourceError(f"{printable(root)}: {error.strerror}") from error
 
@@ -113,6 +115,7 @@ def _listing(root: str, directory: str, wanted: Wanted) -> Listing:
     files: dict[str, Fingerprint] = {}
     directories: list[str] = []
     others: list[str] = []
+    leaving: list[str] = []
     fd = os.open(os.path.join(root, directory), OPEN_FLAGS | os.O_DIRECTORY) if directory else os.open(root, OPEN_FLAGS)
     try:
         with os.scandir(fd) as entries:
@@ -123,11 +126,13 @@ def _listing(root: str, directory: str, wanted: Wanted) -> Listing:
                         directories.append(entry.name)
                 elif not entry.is_file(follow_symlinks=False):
                     others.append(entry.name)
+                elif entry.name.startswith(LEAVING_PREFIX):
+                    leaving.append(entry.name)
                 elif wanted.takes(path):
                     _add(files, entry)
     finally:
         os.close(fd)
-    return Listing(directory, files, tuple(directories), tuple(others))
+    return Listing(directory, files, tuple(directories), tuple(others), tuple(leaving))
 
 
 def _add(files: dict[str, Fingerprint], entry: os.DirEntry[str]) -> None:
@@ -199,6 +204,15 @@ def is_directory(root: str, path: str) -> bool:
         return error.errno not in GONE_ERRNOS
 
 
+def look(root: str, path: str) -> Fingerprint | None:
+    """What stands at `path` below root, without opening it; None when it is no regular file, or cannot be told."""
+    try:
+        found = os.lstat(os.path.join(root, path))
+    except OSError:
+        return None
+    return fingerprint_of(found) if stat.S_ISREG(found.st_mode) else None
+
+
 def is_file(root: str, path: str) -> bool:
     """Whether a regular file stands at `path` below root."""
     return _is_regular(os.path.join(root, path))
@@ -239,6 +253,23 @@ def writers(fd: int) -> Writers:
         return Writers.SOME if error.errno == errno.EAGAIN else Writers.UNKNOWN
     fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     return Writers.NONE
+
+
+@contextmanager
+def leased(fd: int) -> Iterator[Callable[[], bool]]:
+    """Let whoever opens the file for writing wait, if the kernel gives a lease; tells whether a writer has come."""
+    has_lease, is_written = False, False
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        has_lease = True
+    except OSError as error:
+        is_written = error.errno == errno.EAGAIN
+    try:
+        yield lambda: is_written or (has_lease and fcntl.fcntl(fd, fcntl.F_GETLEASE) != fcntl.F_RDLCK)
+    finally:
+        if has_lease:
+            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
 
 def read(

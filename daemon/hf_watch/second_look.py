@@ -17,6 +17,7 @@ from hf_watch.settle import TIMESTAMP_TICK_NS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hf_watch.after_upload import AfterUpload
     from hf_watch.findings import Found
     from hf_watch.ledger import Ledger
     from hf_watch.model import Snapshot
@@ -28,8 +29,15 @@ LOOKS_AT_A_TIME = 200  # between two looks at the inbox
 class SecondLook:
     """The recorded files of one destination whose fingerprints do not vouch for their content yet."""
 
-    def __init__(self, ledger: Ledger, clock: Callable[[], float], wall_clock_ns: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        after_upload: AfterUpload,
+        clock: Callable[[], float],
+        wall_clock_ns: Callable[[], int],
+    ) -> None:
         self._ledger = ledger
+        self._after_upload = after_upload
         self._clock = clock
         self._wall_clock_ns = wall_clock_ns
         self._waiting: deque[tuple[float, Found]] = deque()
@@ -59,6 +67,7 @@ class SecondLook:
                 found.target.settler.note(Change(found.waiting.path, ChangeKind.FOUND, now))
         for group in same.values():
             self._ledger.record(group[0].target.root, [found.recorded for found in group])
+            self._after_upload.published(group)
 
     def let_go(self) -> None:
         """Forget everything: a scan finds what has no fingerprint in the ledger."""

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, Confi
 from hf_watch.filters import Filter
 from hf_watch.paths import printable
 
+ReceiptsMode = Literal["off", "jsonl", "sidecar"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 MIB = 1 << 20
 LONGEST_S = 31_536_000.0  # a year; what waits for a number cannot wait for every number
@@ -117,6 +118,18 @@ class TargetSettings(_Table):
     on_delete: Literal["keep", "mirror"] = Field(
         default="keep", description="what a deleted file means: nothing, or that it is deleted on the Hub too"
     )
+    after_upload: Literal["keep", "archive", "delete"] = Field(
+        default="keep", description="what becomes of a file once the Hub is seen to hold it"
+    )
+    archive_dir: Directory | None = Field(default=None, description="where after_upload = archive moves files")
+    remove_empty_dirs: bool = Field(default=False, description="remove directories that after_upload has emptied")
+    quarantine_dir: Directory | None = Field(
+        default=None, description="where files go that cannot be published, with NAME.reason.json; none: they stay"
+    )
+    receipts: ReceiptsMode = Field(
+        default="off",
+        description="a receipt of each published file: jsonl in the state directory, sidecar: NAME.hf-watch.json",
+    )
     create_repo: bool = Field(default=False, description="create the repo when it is missing")
     private: bool = Field(default=True, description="create it private")
     commit_message: Message = Field(
@@ -127,6 +140,8 @@ class TargetSettings(_Table):
     def _checked(self) -> TargetSettings:
         if self.quiet_s > self.max_wait_s:
             raise ValueError(f"quiet_s = {self.quiet_s:g} is above max_wait_s = {self.max_wait_s:g}; allowed is less")
+        if self.after_upload == "archive" and self.archive_dir is None:
+            raise ValueError("after_upload = archive needs archive_dir, the directory that files are moved to")
         return self
 
 

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from hf_watch import plan, scan
+from hf_watch import plan, relocation, scan
 from hf_watch.errors import NotSettledError, SourceError
-from hf_watch.findings import Found, Lost
+from hf_watch.findings import Found, Leaving, Lost
 from hf_watch.mapping import Unpublishable, local_path, repo_path
 from hf_watch.model import Change, ChangeKind
+from hf_watch.paths import printable
+from hf_watch.receipts import FileReceipt
 from hf_watch.second_look import SecondLook
 from hf_watch.settle import may_read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from hf_watch.ledger import Ledger, Recorded
-    from hf_watch.model import Fingerprint, Known
+    from hf_watch.after_upload import AfterUpload
+    from hf_watch.ledger import Ledger
+    from hf_watch.model import Fingerprint, Known, Receipt
     from hf_watch.pulse import Pulse
+    from hf_watch.receipts import ReceiptBook
     from hf_watch.settle import Waiting
     from hf_watch.target import Target
 
@@ -45,6 +51,8 @@ class Snapshots:
         clock: Callable[[], float],
         wall_clock_ns: Callable[[], int],
         pulse: Pulse,
+        after_upload: AfterUpload,
+        receipts: ReceiptBook,
         single_pass: bool,
     ) -> None:
         self.gave_up: dict[str, str] = {}
@@ -54,9 +62,12 @@ class Snapshots:
         self._clock = clock
         self._wall_clock_ns = wall_clock_ns
         self._pulse = pulse
+        self._after_upload = after_upload
+        self._receipts = receipts
         self._single_pass = single_pass
-        self.second_look = SecondLook(ledger, clock, wall_clock_ns)
-        self._touched: dict[int, list[Recorded]] = {}
+        self.second_look = SecondLook(ledger, after_upload, clock, wall_clock_ns)
+        self._touched: dict[int, list[Found]] = {}
+        self._held: dict[int, list[Found]] = {}  # those of them that the ledger had not known
         self._forgotten: dict[int, list[str]] = {}
 
     def take(self, target: Target, waiting: Waiting, held: ExitStack) -> Found | Lost | None:
@@ -76,13 +87,43 @@ class Snapshots:
     def let_go(self) -> None:
         """Forget what waits to be written down: the ledger cannot be written, and it is found out again."""
         self._touched.clear()
+        self._held.clear()
         self._forgotten.clear()
+        self._after_upload.let_go()
         self.second_look.let_go()
 
     def flush(self) -> None:
         """Write down what needed no commit."""
         for index in self._touched.keys() | self._forgotten.keys():
-            self._ledger.record(self._targets[index].root, self._touched.pop(index, []), self._forgotten.pop(index, []))
+            target, touched = self._targets[index], self._touched.pop(index, [])
+            self._receive(target, self._held.pop(index, []), None)
+            self._ledger.record(target.root, [found.recorded for found in touched], self._forgotten.pop(index, []))
+            self._after_upload.published(touched)
+
+    def record(self, target: Target, published: Sequence[Found], lost: Iterable[str], receipt: Receipt) -> None:
+        """The Hub holds what was `published`, and nothing any more at the `lost` paths: write it down, for good."""
+        self._receive(target, published, receipt)
+        self._ledger.record(target.root, [found.recorded for found in published], lost)
+        self._after_upload.published(published)
+
+    def _receive(self, target: Target, published: Sequence[Found], receipt: Receipt | None) -> None:
+        """Keep a receipt of each file; before the ledger vouches for it, so that none is ever missing."""
+        if published:
+            self._receipts.note(target.spec.receipts, [self._file_receipt(found, receipt) for found in published])
+
+    def _file_receipt(self, found: Found, receipt: Receipt | None) -> FileReceipt:
+        at = datetime.fromtimestamp(self._wall_clock_ns() / 1e9, UTC)
+        return FileReceipt(
+            target=found.target.spec.name,
+            path=os.path.join(found.target.path, found.waiting.path),  # noqa: PTH118  the name need not be UTF-8
+            sha256=found.snapshot.digest.sha256.hex(),
+            size_bytes=found.snapshot.fingerprint.size_bytes,
+            repo=str(found.target.destination),
+            repo_path=found.repo_path,
+            commit=receipt.commit if receipt is not None else None,
+            url=receipt.url if receipt is not None else None,
+            at=at.isoformat(timespec="milliseconds"),
+        )
 
     def size_of(self, target: Target, waiting: Waiting) -> int:
         """How large the file at a due path is, as far as a look without opening it tells."""
@@ -101,7 +142,10 @@ class Snapshots:
 
     def _read(self, target: Target, waiting: Waiting, known: Known | None, fd: int) -> Found | None:
         before = scan.fingerprint(fd)
-        if plan.unchanged(before, known) or self._is_set_aside(target, waiting, before):
+        if known is not None and plan.unchanged(before, known):
+            self._leave(target, waiting, known)
+            return None
+        if self._is_set_aside(target, waiting, before):
             return None
         self._pulse.beat("reading a file", before.size_bytes / SLOWEST_READ_BYTES_PER_S)
         in_repo = self._place(target, waiting, before)
@@ -114,15 +158,24 @@ class Snapshots:
         held_fd = fd if snapshot.content is None else None
         found = Found(target, waiting, in_repo, snapshot, known, target.generation, held_fd)
         if plan.same_content(snapshot, known):
-            self.touch(found)
+            self.touch(found, is_new=False)
             return None
         return found
+
+    def _leave(self, target: Target, waiting: Waiting, known: Known) -> None:
+        """A file that the Hub holds was found once more; where published files leave, its turn has come."""
+        if target.spec.puts_away and known.fingerprint is not None and known.digest is not None:
+            self._after_upload.add(
+                Leaving(target, waiting.path, known.repo_path, known.fingerprint, known.digest, known.generation)
+            )
 
     def _is_set_aside(self, target: Target, waiting: Waiting, before: Fingerprint) -> bool:
         reason = self._ledger.reason_set_aside(target.root, waiting.path, before)
         if reason is not None and reason != IGNORED_REASON and self._single_pass:
             target.journal.tell("error", "path.quarantined", waiting.path, reason)
             self._give_up(target, waiting.path, reason)
+        if reason is not None and reason != IGNORED_REASON:
+            self._moved_aside(target, waiting.path, before, reason)  # a process was killed before it could
         return reason is not None
 
     def _place(self, target: Target, waiting: Waiting, before: Fingerprint) -> str | None:
@@ -137,10 +190,13 @@ class Snapshots:
             return None
         return in_repo
 
-    def touch(self, found: Found) -> None:
-        """The Hub holds this content already: only to be written down."""
+    def touch(self, found: Found, *, is_new: bool = True) -> None:
+        """The Hub holds this content already: only to be written down, with a receipt if the ledger did not know."""
         self.look_again_if_racy(found)
-        self._touched.setdefault(self._targets.index(found.target), []).append(found.recorded)
+        index, found = self._targets.index(found.target), found.without_content()
+        self._touched.setdefault(index, []).append(found)
+        if is_new:
+            self._held.setdefault(index, []).append(found)
 
     def look_again_if_racy(self, found: Found) -> None:
         """A file stamped within a tick of its snapshot may have changed since without its times telling."""
@@ -154,9 +210,27 @@ class Snapshots:
     def set_aside(self, target: Target, path: str, fingerprint: Fingerprint | None, reason: str) -> None:
         """Put a file that cannot be published in quarantine, and say so."""
         target.journal.tell("error", "path.quarantined", path, reason)
-        self._ledger.set_aside(target.root, path, fingerprint, reason)
+        if not self._moved_aside(target, path, fingerprint, reason):
+            self._ledger.set_aside(target.root, path, fingerprint, reason)
         if self._single_pass:
             self._give_up(target, path, reason)
+
+    def _moved_aside(self, target: Target, path: str, fingerprint: Fingerprint | None, reason: str) -> bool:
+        """Move it to the target's quarantine_dir, with its reason beside it; False when it stays.
+
+        The ledger forgets it first: what is moved away is not deleted on the Hub, whatever was published of it before.
+        """
+        if not target.spec.quarantine_dir or fingerprint is None:
+            return False
+        place = relocation.free(os.path.join(target.spec.quarantine_dir, path))  # noqa: PTH118  as below
+        said = {"path": printable(path), "target": target.spec.name, "reason": reason}
+        try:
+            relocation.write_text(f"{place}.reason.json", json.dumps(said, indent=2) + "\n")
+            self._ledger.record(target.root, (), [path])
+            return relocation.move(target.path, path, fingerprint, place) is not None
+        except SourceError as error:
+            target.journal.tell("warning", "path.stays", path, str(error))
+            return False
 
     def _forget(self, target: Target, path: str) -> None:
         self._forgotten.setdefault(self._targets.index(target), []).append(path)

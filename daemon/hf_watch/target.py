@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Literal
 
 import structlog
 
-from hf_watch import scan
+from hf_watch import relocation, scan
 from hf_watch.dirty import ScanQueue
+from hf_watch.errors import SourceError
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import join, parent, printable
 from hf_watch.plan import differences
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from hf_watch.ledger import Ledger, Root
     from hf_watch.lookout import Lookout
     from hf_watch.model import Destination, Fingerprint, Known
+    from hf_watch.settings import ReceiptsMode
     from hf_watch.settle import Settler, Waiting
 
 log = structlog.get_logger()
@@ -51,6 +53,16 @@ class TargetSpec:
     rescan_s: float
     poll_s: float
     on_delete: Literal["keep", "mirror"]
+    after_upload: Literal["keep", "archive", "delete"] = "keep"
+    archive_dir: str = ""
+    remove_empty_dirs: bool = False
+    quarantine_dir: str = ""  # none: what cannot be published stays
+    receipts: ReceiptsMode = "off"
+
+    @property
+    def puts_away(self) -> bool:
+        """Whether a published file leaves the root."""
+        return self.after_upload != "keep"
 
 
 class Target:
@@ -76,7 +88,7 @@ class Target:
         self.is_paused = False  # it collects, and nothing of it is published
         self.taken_up = 0  # how often; what waited before was forgotten each time
         self.scanned_from = -math.inf  # when the last scan of the whole root began that came to its end
-        self._destination = destination
+        self.destination = destination
         self._ledger = ledger
         self._lookout = lookout
         self._clock = clock
@@ -127,7 +139,7 @@ class Target:
 
     def take_up(self, now: float) -> None:
         """Watch the root and scan all of it, if it is there; otherwise look for it again soon."""
-        self.root = self._ledger.root(self._destination, self.spec.source, self.spec.prefix)
+        self.root = self._ledger.root(self.destination, self.spec.source, self.spec.prefix)
         self._next_check = now + LOST_ROOT_CHECK_S
         path = os.path.realpath(self.spec.source)
         identity = scan.identity(path)
@@ -347,11 +359,23 @@ class Target:
         self._unreadable.discard(listing.directory)
         known = self._ledger.directory(self.root, listing.directory)
         found = differences(listing.files, known)
-        for name in found.changed:
+        self._restore(listing)
+        # A published file that is to be archived or deleted is due as well: the disk is what remembers it.
+        for name in listing.files if self.spec.puts_away else found.changed:
             change = Change(join(listing.directory, name), ChangeKind.FOUND, self._clock())
             yield from self._find(change, listing.files[name])
         yield from self._miss(listing.directory, found.gone)
         self._move_to_generation(listing, known)
+
+    def _restore(self, listing: scan.Listing) -> None:
+        """A file that was being deleted when the process was killed: it is published anew, or goes for good."""
+        for name in listing.leaving:
+            try:
+                relocation.restore(self.path, listing.directory, name)
+            except SourceError as error:
+                self.journal.tell("warning", "path.stays", join(listing.directory, name), str(error))
+            else:
+                self._scans.add(listing.directory)
 
     def _miss(self, directory: str, names: tuple[str, ...]) -> Iterator[None]:
         for name in names:

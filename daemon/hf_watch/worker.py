@@ -27,6 +27,7 @@ from hf_watch.settle import TOGETHER_S
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from hf_watch.after_upload import AfterUpload
     from hf_watch.findings import Found, Lost
     from hf_watch.gather import Gatherer
     from hf_watch.inbox import Hints, Inbox
@@ -74,6 +75,7 @@ class Worker:
         opener: Opener,
         gatherer: Gatherer,
         publisher: Publisher,
+        after_upload: AfterUpload,
         steering: Steering,
         reporter: Reporter,
         pacing: Pacing,
@@ -91,6 +93,7 @@ class Worker:
         self._opener = opener
         self._gatherer = gatherer
         self._publisher = publisher
+        self._after_upload = after_upload
         self._steering = steering
         self._reporter = reporter
         self._pacing = pacing
@@ -114,7 +117,8 @@ class Worker:
 
     def left(self) -> int:
         """How many paths wait to be published, as far as is known; from any thread."""
-        return sum(len(target.settler) for target in self._targets) + self._publisher.in_hand
+        waiting = sum(len(target.settler) for target in self._targets)
+        return waiting + self._publisher.in_hand + len(self._after_upload)
 
     def run(self, on_watching: Callable[[], None] = lambda: None) -> None:
         """Publish. Returns when told to stop, or when a single pass is through; leaves the watches stopped.
@@ -219,7 +223,9 @@ class Worker:
             return True
         if not self._is_draining:
             return False
-        return not self._publisher.in_hand and not self._is_looking() and not any(t.settles for t in self._targets)
+        if self._publisher.in_hand or self._after_upload:
+            return False
+        return not self._is_looking() and not any(t.settles for t in self._targets)
 
     def _is_looking(self) -> bool:
         """Whether something may still turn up that is to be published."""
@@ -242,7 +248,7 @@ class Worker:
 
     def _next_due(self) -> float | None:
         """When the next commit would go if the Hub and the budget let it."""
-        if self._publisher.in_hand:
+        if self._publisher.in_hand or self._after_upload:
             return 0.0
         dues = [due for target in self._targets if (due := target.next_due()) is not None]
         if not dues:
@@ -302,6 +308,11 @@ class Worker:
         self._pacing.opened()
 
     def _commit(self) -> None:
+        self._after_upload.act()  # what an earlier step could not finish
+        self._make_commit()
+        self._after_upload.act()
+
+    def _make_commit(self) -> None:
         if not self._publisher.in_hand:
             self._publisher.prepare()
             limits = replace(self._spec.limits, max_files=self._pacing.size.files)

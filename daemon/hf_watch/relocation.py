@@ -1,0 +1,265 @@
+"""Moves and removes files of a watched root: never over another file, never one that somebody writes to.
+
+While a file is taken away its read lease is held, so that whoever opens it for writing waits; where the kernel gives no
+lease (another user's file, some network file systems) only its fingerprint vouches for it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import hashlib
+import itertools
+import os
+import shutil
+import stat
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from hf_watch import scan
+from hf_watch.errors import SourceError
+from hf_watch.paths import parent, printable
+from hf_watch.scan import LEAVING_PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from hf_watch.model import Fingerprint
+
+AT_FDCWD = -100  # include/uapi/linux/fcntl.h
+RENAME_NOREPLACE = 1  # include/uapi/linux/fs.h
+NOT_BY_RENAME = frozenset(
+    {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
+)  # another file system, an old one
+LONGEST_NAME_BYTES = 255
+ARRIVING_PREFIX = ".hf-watch-arriving-"
+PRIVATE_SUFFIX = ".tmp"
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def rename_new(old: str, new: str) -> None:
+    """Rename, unless something stands at `new`: FileExistsError then. Other OSErrors as rename(2) has them."""
+    if _libc.renameat2(AT_FDCWD, os.fsencode(old), AT_FDCWD, os.fsencode(new), RENAME_NOREPLACE):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), old, None, new)
+
+
+@contextmanager
+def _held(root: str, path: str, fingerprint: Fingerprint) -> Iterator[tuple[int, Callable[[], bool]] | None]:
+    """The file with this fingerprint, opened, and whether a writer has come since; None when it is another one by now.
+
+    Raises SourceError when it may not be read.
+    """
+    with scan.opened(root, path) as fd:
+        if fd is None:
+            yield None
+            return
+        with scan.leased(fd) as has_come:
+            yield None if has_come() or scan.fingerprint(fd) != fingerprint else (fd, has_come)
+
+
+def remove(root: str, path: str, fingerprint: Fingerprint) -> bool:
+    """Delete the file if it is still the one with this fingerprint, and nobody writes to it; whether it is gone.
+
+    It gets another name first, so that a writer who opened it a moment ago is noticed while it can be given back.
+    Raises SourceError when it cannot be deleted.
+    """
+    place, leaving = os.path.join(root, path), os.path.join(root, _leaving(path))
+    with _held(root, path, fingerprint) as held, _told(path, "deleted"):
+        if held is None:
+            return False
+        fd, has_come = held
+        _rename_replacing(place, leaving)
+        if has_come() or not _is_same(scan.fingerprint(fd), fingerprint):
+            _give_back(leaving, place)
+            return False
+        os.unlink(leaving)
+        return True
+
+
+def move(root: str, path: str, fingerprint: Fingerprint, new: str) -> str | None:
+    """Move the file to `new`, or to a numbered name where something stands; where it is, None if it stayed.
+
+    It stays when it is not the file with this fingerprint any more, or somebody writes to it. A file that stands there
+    with the same content is what an earlier attempt left: then only the source goes. SourceError when it cannot be
+    done.
+    """
+    with _held(root, path, fingerprint) as held, _told(path, "moved"):
+        if held is None:
+            return None
+        fd, has_come = held
+        place = os.path.join(root, path)
+        os.makedirs(os.path.dirname(new), exist_ok=True)
+        for number in itertools.count():
+            free = numbered(new, number)
+            try:
+                return free if _moved(place, free, fd, has_come) else None
+            except FileExistsError:
+                if not _holds(free, fd):
+                    continue
+            if has_come():
+                return None
+            os.unlink(place)
+            return free
+    return None
+
+
+def _moved(place: str, new: str, fd: int, has_come: Callable[[], bool]) -> bool:
+    try:
+        rename_new(place, new)
+    except OSError as error:
+        if error.errno not in NOT_BY_RENAME:
+            raise
+        return _copied(place, new, fd, has_come)
+    if has_come():
+        with suppress(FileExistsError):  # a new file stands there already: then it is the archive's
+            rename_new(new, place)
+            return False
+    return True
+
+
+def _copied(place: str, new: str, fd: int, has_come: Callable[[], bool]) -> bool:
+    """Copy, sync, rename, unlink: at any moment the content is whole at one of the two places, or at both."""
+    before = scan.fingerprint(fd)
+    short = hashlib.sha256(os.fsencode(new)).hexdigest()[:32]
+    arriving = os.path.join(os.path.dirname(new), f"{ARRIVING_PREFIX}{short}{PRIVATE_SUFFIX}")
+    with open(arriving, "wb", opener=_fresh) as copy, open(fd, "rb", closefd=False) as source:
+        source.seek(0)
+        shutil.copyfileobj(source, copy, scan.BLOCK_BYTES)
+        found = os.fstat(fd)
+        os.fchmod(copy.fileno(), stat.S_IMODE(found.st_mode))
+        copy.flush()
+        os.utime(copy.fileno(), ns=(found.st_atime_ns, found.st_mtime_ns))
+        os.fsync(copy.fileno())
+    if has_come() or scan.fingerprint(fd) != before:
+        os.unlink(arriving)
+        return False
+    try:
+        _link_new(arriving, new)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(arriving)
+    _sync_directory(os.path.dirname(new))
+    os.unlink(place)
+    return True
+
+
+def _link_new(old: str, new: str) -> None:
+    """Give a finished copy its name, unless something stands there; by a link where no rename can be told so."""
+    try:
+        rename_new(old, new)
+    except OSError as error:
+        if error.errno not in NOT_BY_RENAME:
+            raise
+        os.link(old, new, follow_symlinks=False)
+
+
+def _fresh(path: str, _flags: int) -> int:
+    with suppress(FileNotFoundError):
+        os.unlink(path)  # what an attempt left that was cut short
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def _sync_directory(directory: str) -> None:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _holds(place: str, fd: int) -> bool:
+    """Whether a regular file at `place` has the content of an open one."""
+    with scan.opened(os.path.dirname(place), os.path.basename(place)) as other:
+        if other is None or os.fstat(other).st_size != os.fstat(fd).st_size:
+            return False
+        os.lseek(fd, 0, os.SEEK_SET)
+        return scan.digest(other).sha256 == scan.digest(fd).sha256
+
+
+def numbered(place: str, number: int) -> str:
+    """`place` itself, then `NAME-1.SUFFIX` and so on."""
+    if not number:
+        return place
+    stem, suffix = os.path.splitext(place)
+    return f"{stem}-{number}{suffix}"
+
+
+def _is_same(found: Fingerprint, before: Fingerprint) -> bool:
+    """But for the change time, which a rename moves."""
+    return (found.inode, found.size_bytes, found.mtime_ns) == (before.inode, before.size_bytes, before.mtime_ns)
+
+
+def _leaving(path: str) -> str:
+    directory, slash, name = path.rpartition("/")
+    private = f"{LEAVING_PREFIX}{name}{PRIVATE_SUFFIX}"
+    return path if len(os.fsencode(private)) > LONGEST_NAME_BYTES else f"{directory}{slash}{private}"
+
+
+def _rename_replacing(old: str, new: str) -> None:
+    """`new` is a name of ours: what stands there is a file that was published and cut short while it left."""
+    if old != new:
+        os.rename(old, new)
+
+
+def _give_back(leaving: str, place: str) -> str:
+    """Give a file its name back, or a numbered one where another file has come."""
+    if leaving == place:
+        return place
+    for number in itertools.count():
+        with suppress(FileExistsError):
+            rename_new(leaving, numbered(place, number))
+            return numbered(place, number)
+    raise AssertionError
+
+
+def left_behind(name: str) -> str | None:
+    """The name of the file that was cut short while it left under this private `name`; None for any other name."""
+    if not (name.startswith(LEAVING_PREFIX) and name.endswith(PRIVATE_SUFFIX)):
+        return None
+    return name.removeprefix(LEAVING_PREFIX).removesuffix(PRIVATE_SUFFIX)
+
+
+def restore(root: str, directory: str, private: str) -> None:
+    """Give a file its name back whose process was killed while it deleted it; SourceError when that cannot be done."""
+    name = left_behind(private)
+    above = os.path.join(root, directory)
+    if name:
+        with _told(private, "renamed"):
+            _give_back(os.path.join(above, private), os.path.join(above, name))
+
+
+def remove_empty(root: str, directory: str) -> None:
+    """Remove a directory below the root and those above it, as far as they are empty."""
+    while directory:
+        try:
+            os.rmdir(os.path.join(root, directory))
+        except OSError:
+            return  # not empty, or not ours to remove
+        directory = parent(directory)
+
+
+def free(place: str) -> str:
+    """`place`, or its first numbered name at which nothing stands."""
+    return next(new for number in itertools.count() if not os.path.lexists(new := numbered(place, number)))
+
+
+def write_text(place: str, text: str) -> None:
+    """Write a whole small file, durably, in place of an older one of the same name; SourceError when that fails."""
+    arriving = f"{place}{PRIVATE_SUFFIX}"
+    with _told(place, "written"):
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        with open(arriving, "w", encoding="utf-8", opener=_fresh) as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(arriving, place)
+
+
+@contextmanager
+def _told(path: str, what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(f"{printable(path)}: it cannot be {what} ({error.strerror or error})") from error
