@@ -498,3 +498,8 @@ def test_more_connections_than_are_allowed_are_ended(seat: Seat) -> None:
         assert [each.recv(1) for each in many[3:]] == [b"", b""]
         many[0].sendall(b"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n")
         assert many[0].recv(12) == b"HTTP/1.1 200"
+
+
+@pytest.mark.parametrize(("descriptors", "connections"), [(1_024, 256), (64, 16), (3, 1)])
+def test_connections_leave_most_descriptors_to_the_files(descriptors: int, connections: int) -> None:
+    assert Bounds.among(descriptors).connections == connections

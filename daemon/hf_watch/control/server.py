@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import signal
 import threading
 from concurrent.futures import Future
@@ -40,6 +41,11 @@ class Bounds:
     connections: int = 256  # above the hundred of a busy monitoring; a descriptor each
     silence_s: float = 10.0  # a connection on which no request begins is ended
 
+    @classmethod
+    def among(cls, descriptors: int) -> Bounds:
+        """The usual ones, for a process that may have so many descriptors: a quarter of them at the most."""
+        return cls(connections=max(1, min(cls().connections, descriptors // 4)))
+
 
 class Control:
     """Whether the thread still runs that was started."""
@@ -64,7 +70,7 @@ def serving(
         except OSError as error:
             log.error("control.refused", reason=f"no socket can be made: {error}")  # noqa: TRY400  the reason will do
         else:
-            server = _Server(daemon, bounds or Bounds())
+            server = _Server(daemon, bounds or Bounds.among(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
             thread = threading.Thread(target=_run, args=(server, listener, control), name="control")
             thread.start()
             opened.callback(thread.join)
