@@ -26,6 +26,7 @@ TIMEOUT: Final = httpx2.Timeout(connect=10.0, read=120.0, write=120.0, pool=30.0
 RETRIED_BY_CLIENT: Final = frozenset({408, 429, 500, 502, 503, 504})
 CREATE_PATH: Final = "/api/repos/create"  # the client repeats a 409 from there at once and without end
 SENT_AT_A_TIME: Final = 1 << 18  # between two looks at the clock
+LIMIT_HEADER: Final = "ratelimit"
 API_QUOTA: Final = "api"  # there are others, for downloads and pages
 
 Quota = tuple[int, int | None, float]  # requests left, of how many, seconds until they are all there again
@@ -113,7 +114,9 @@ class SingleTry(httpx2.Client):
 
     def _tell_quota(self, response: httpx2.Response) -> None:
         found = rate_limit(response.headers)
-        if found is not None and found.resource_type == API_QUOTA:
+        if found is None:
+            response.headers.pop(LIMIT_HEADER, None)  # the client would choke on what cannot be understood
+        elif found.resource_type == API_QUOTA:
             self._on_quota(found.remaining, found.limit, float(min(found.reset_in_seconds, LONGEST_WAIT_S)))
 
 

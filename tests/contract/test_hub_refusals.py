@@ -170,6 +170,7 @@ QUOTA = (
         (_error(429, QUOTA, RateLimit='"api";r=994;t=241'), 3600.0),
         (_error(429, "You have exceeded our hourly quotas for action: commit. We invite you to retry later."), 300.0),
         (_error(429, "slow", Retry_After="37"), 37.0),
+        (_error(429, "slow", Retry_After="37", RateLimit=f'"api";r=0;t={"9" * 5_000}'), 37.0),
         (_error(429, "slow", RateLimit='"api";r=0;t=55'), 55.0),
         (_error(429, "slow", Retry_After="10", RateLimit='"api";r=0;t=55'), 55.0),
     ],

@@ -1,8 +1,10 @@
-"""README's settings table and .env.example say what the settings are; run as a program, this file renews them."""
+"""Tables in README, ARCHITECTURE.md and .env.example say what is in the code; run as a program, this renews them."""
 
 from __future__ import annotations
 
+import ast
 import re
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 TABLE = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
+MODULES = re.compile(r"(?<=<!-- modules -->\n).*?(?=<!-- /modules -->)", re.DOTALL)
+PACKAGE = ROOT / "daemon/hf_watch"
 ECOSYSTEM = {
     "HF_TOKEN": "the token; better: HF_TOKEN_PATH, or `hf auth login`",
     "HF_TOKEN_PATH": "a file with the token",
@@ -94,6 +98,35 @@ def _env_lines() -> Iterator[str]:
         yield f"#{name}={value}"
 
 
+def modules_table() -> str:
+    """A line a module, by the layers that the linter keeps; its job is what its docstring begins with."""
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
+    rows = ["| module | its job |", "|---|---|"]
+    for layer in contract["layers"]:
+        names = [name.strip() for name in layer.split("|")]
+        rows += [f"| `{name}` | {_job(name)} |" for name in names if not name.startswith("_")]
+    return "\n".join(rows) + "\n"
+
+
+def _job(name: str) -> str:
+    folder = PACKAGE / name
+    if not folder.is_dir():
+        return _first_line(PACKAGE / f"{name}.py")
+    parts = sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_"))
+    return f"{_first_line(folder / '__init__.py')} Its parts: {', '.join(f'`{part}`' for part in parts)}."
+
+
+def _first_line(file: Path) -> str:
+    text = ast.get_docstring(ast.parse(file.read_text())) or ""
+    return text.split("\n", 1)[0].replace("|", "\\|")
+
+
+def test_architecture_lists_every_module_with_its_job() -> None:
+    found = MODULES.search((ROOT / "ARCHITECTURE.md").read_text())
+    assert found is not None
+    assert found[0] == modules_table()
+
+
 def test_readme_lists_every_setting_with_its_default() -> None:
     found = TABLE.search((ROOT / "README.md").read_text())
     assert found is not None
@@ -108,3 +141,5 @@ if __name__ == "__main__":
     readme = ROOT / "README.md"
     readme.write_text(TABLE.sub(lambda _: settings_table(), readme.read_text()))
     (ROOT / ".env.example").write_text(env_example())
+    architecture = ROOT / "ARCHITECTURE.md"
+    architecture.write_text(MODULES.sub(lambda _: modules_table(), architecture.read_text()))
