@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hf_watch.commands import Answer, Barrier, Flush, Left, Pause, Resume, Retry
 from hf_watch.control import place
@@ -373,6 +375,46 @@ def test_what_makes_no_sense_is_refused_in_json(
     assert response.status_code == code
     assert response.json()["error"]
     assert seat.inbox.requests() == []
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+QUESTIONS = st.one_of(
+    JSON,
+    st.dictionaries(st.sampled_from(["target", "path", "wait", "timeout_s"]), JSON | st.just("drop"), max_size=2),
+    st.fixed_dictionaries({"path": st.text(st.characters(codec=None, categories=None))}),
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_whatever_is_asked_is_answered_or_refused(served: tuple[Seat, httpx2.Client], data: st.DataObject) -> None:
+    _, http = served
+    operation = data.draw(st.sampled_from(OPERATIONS))
+    if operation.method == "POST":
+        response = http.post(operation.path, content=json.dumps(data.draw(QUESTIONS)))
+    else:
+        text = st.text(st.characters(codec="utf-8"), max_size=12)
+        response = http.get(
+            operation.path, params=data.draw(st.dictionaries(st.sampled_from(["after", "limit"]), text))
+        )
+    assert response.status_code < 500, response.text
+    answer = response.json()
+    assert response.status_code == 200 or answer["error"]
+
+
+@pytest.fixture(name="served")
+def _served(seat: Seat) -> Iterator[tuple[Seat, httpx2.Client]]:
+    with (
+        seat.serving(),
+        seat.answering(Answer()),
+        place.found([seat.directory]) as short,
+        httpx2.Client(transport=httpx2.HTTPTransport(uds=short, verify=False), base_url="http://x") as http,
+    ):
+        yield seat, http
 
 
 def test_the_description_has_every_route_and_only_models_that_are_there(seat: Seat) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from hf_watch.local_hub import LocalHub
 from hf_watch.local_hub.faults import Fault
 from tests.disk import numbered
 from tests.eventually import eventually
-from tests.running import run
+from tests.running import environment, run, running
 from tests.steered import DEST, Place, flushed_under_a_storm, held
 
 if TYPE_CHECKING:
@@ -66,6 +67,19 @@ def test_a_daemon_that_was_killed_does_not_run_and_the_next_one_answers(at: Plac
     with at.running() as daemon:
         assert at.say("status").returncode == 0
         assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_two_servers_in_its_threads_take_no_signals(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "drop").mkdir()
+    state = ["--state-dir", str(tmp_path / "state")]
+    env = environment("http://127.0.0.1:9", tmp_path)
+    with running(["run", "drop", DEST, "--local", str(tmp_path / "hub"), *state], env, tmp_path / "log") as daemon:
+        daemon.wait_for("service.started")
+        assert run(["status", *state], env, tmp_path).returncode == 0
+        daemon.signal(number)
+        assert daemon.wait() == 0
+        assert daemon.events("service.stopping")[0]["reason"] == number.name
 
 
 def test_status_answers_while_the_hub_does_not(hub: LocalHub, at: Place) -> None:
