@@ -116,7 +116,11 @@ class Worker:
         self._inbox.wake()
 
     def left(self) -> int:
-        """How many paths wait to be published, as far as is known; from any thread."""
+        """How many paths wait to be published or are under way, as far as is known; from any thread."""
+        return sum(target.waiting + target.in_flight for target in self.status.targets)
+
+    def _left(self) -> int:
+        """The same on the worker's own thread, between two calls of the Hub."""
         waiting = sum(len(target.settler) for target in self._targets)
         return waiting + self._publisher.in_hand + len(self._after_upload)
 
@@ -154,6 +158,7 @@ class Worker:
             self._publisher.give_back()
         for target in self._targets:
             target.stop()
+        self.status = self._report()
 
     def _whatever_the_ledger(self, step: Callable[[], None]) -> None:
         try:
@@ -214,7 +219,7 @@ class Worker:
             return False
         if self.failure is None and any(target.is_lost for target in self._targets):
             self.failure = "a watched directory is missing"
-        return self.failure is not None or (self._is_open and not self.left() and not self._is_looking())
+        return self.failure is not None or (self._is_open and not self._left() and not self._is_looking())
 
     def _is_drained(self, stop_by: float) -> bool:
         """Whether to leave: the time is up, nothing is left, or what is left cannot go before the time is up."""
@@ -265,7 +270,7 @@ class Worker:
 
     def _publish(self) -> None:
         """Go one step: open the destination, or make one commit. What the Hub says decides when the next one goes."""
-        if not (self._pacing.may_commit(self.left()) if self._is_open else self._pacing.may_ask(self.left())):
+        if not (self._pacing.may_commit(self._left()) if self._is_open else self._pacing.may_ask(self._left())):
             return
         began = self._clock()
         try:
@@ -334,7 +339,7 @@ class Worker:
         self._say_ledger_works()
 
     def _back_off(self, error: HubError, began: float) -> None:
-        self._pacing.back_off(error, began, self.left())
+        self._pacing.back_off(error, began, self._left())
         if self._spec.single_pass and self._pacing.attempt >= GIVE_UP_ATTEMPTS:
             self.failure = str(error)
 
@@ -342,7 +347,7 @@ class Worker:
         """Stop publishing here until somebody acts; go on watching, and try again slowly with the token read anew."""
         self._publisher.give_back()
         self._is_open = False
-        self._pacing.refused(error, self.left())
+        self._pacing.refused(error, self._left())
         if self._spec.single_pass:
             self.failure = str(error)
 

@@ -38,6 +38,7 @@ class _Rule:
 class Faults:
     """Rules in the order they were added; the first that matches and is not used up counts. Safe from any thread."""
 
+    met: int = 0  # how many requests a fault has come upon
     _rules: list[_Rule] = field(default_factory=list)
     _releases: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -68,5 +69,6 @@ class Faults:
                 if rule.left != 0 and rule.method in {"", method} and rule.path.search(path):
                     if rule.left is not None:
                         rule.left -= 1
+                    self.met += 1
                     return rule.fault
         return None

@@ -1,0 +1,81 @@
+"""The real command when the Hub hangs, or the state directory is not what it should be."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hf_watch.local_hub import Fault, LocalHub
+from tests.eventually import eventually
+from tests.running import environment, run, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+DEST = "hf://datasets/acme/drop/incoming"
+
+
+@pytest.fixture(name="hub")
+def _hub(tmp_path: Path) -> Iterator[LocalHub]:
+    with LocalHub(tmp_path / "hub", open_namespaces=True) as hub:
+        hub.create_repo("dataset", "acme/drop")
+        yield hub
+
+
+@pytest.fixture(name="drop")
+def _drop(tmp_path: Path) -> Path:
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    (drop / "a").write_bytes(b"a")
+    return drop
+
+
+def _arguments(verb: str, drop: Path, tmp_path: Path) -> list[str]:
+    return [verb, str(drop), DEST, "--quiet-s", "0.1", "--state-dir", str(tmp_path / "state")]
+
+
+@pytest.mark.parametrize("route", ["/commit/", "/preupload/"])
+def test_a_stop_does_not_wait_for_a_hub_that_hangs_and_the_next_start_publishes(
+    hub: LocalHub, drop: Path, tmp_path: Path, route: str
+) -> None:
+    """The client's own time-out is 120 s; a process that waited for it would not be gone within a test's patience."""
+    env = environment(hub.url, tmp_path, HF_WATCH_SHUTDOWN_S="0.5")
+    hub.faults.add(route, Fault(hang=True), times=None)
+    with running(_arguments("run", drop, tmp_path), env, tmp_path / "log") as daemon:
+        daemon.wait_for("service.started")
+        eventually(lambda: hub.faults.met, "a request that hangs")
+        assert daemon.stop() == 0
+        (stopped,) = daemon.events("service.stopped")
+        assert stopped["left"] == 1
+        assert stopped["stuck"] == ["hf://datasets/acme/drop@main"]
+    hub.faults.clear()
+    assert run(_arguments("sync", drop, tmp_path), env, tmp_path).returncode == 0
+    assert hub.read("dataset", "acme/drop", "incoming/a") == b"a"
+
+
+def test_a_ledger_of_a_newer_release_is_not_touched(hub: LocalHub, drop: Path, tmp_path: Path) -> None:
+    env = environment(hub.url, tmp_path)
+    (tmp_path / "state").mkdir()
+    with closing(sqlite3.connect(tmp_path / "state/ledger.sqlite3")) as ledger:
+        ledger.execute("PRAGMA user_version = 1000")
+    for verb in ("run", "sync", "plan"):
+        ended = run(_arguments(verb, drop, tmp_path), env, tmp_path)
+        assert ended.returncode == 78
+        assert b"newer hf-watch" in ended.stderr
+
+
+def test_a_corrupt_ledger_costs_no_upload(hub: LocalHub, drop: Path, tmp_path: Path) -> None:
+    env = environment(hub.url, tmp_path)
+    for number in range(60):
+        (drop / f"{number}").write_bytes(b"%d" % number)
+    assert run(_arguments("sync", drop, tmp_path), env, tmp_path).returncode == 0
+    (tmp_path / "state/ledger.sqlite3").write_bytes(b"no ledger")
+    asked = len(hub.requests)
+    ended = run(_arguments("sync", drop, tmp_path), env, tmp_path)
+    assert ended.returncode == 0
+    assert b"ledger.set_aside" in ended.stderr
+    assert not [each for each in hub.requests[asked:] if "/commit/" in each.path or "/preupload/" in each.path]
