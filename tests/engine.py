@@ -14,6 +14,7 @@ from hf_watch.budget import Budget
 from hf_watch.filters import Filter
 from hf_watch.inbox import Hints, Inbox
 from hf_watch.ledger import Ledger
+from hf_watch.mapping import PLAIN, Mapping
 from hf_watch.model import Destination
 from hf_watch.outage import Outage
 from hf_watch.pace import Throttle, full_bucket
@@ -61,15 +62,16 @@ class FastInbox(Inbox):
 
 def target_spec(source: Path, **changes: object) -> TargetSpec:
     """A target with a test's usual settings."""
+    mapping = Mapping(str(changes.pop("prefix", "incoming")), str(changes.pop("path_in_repo", PLAIN)), "drop", "here")
     values: dict[str, object] = {
-        "name": "drop", "source": str(source), "prefix": "incoming", "wanted": Filter(), "quiet_s": 0.0,
+        "name": "drop", "source": str(source), "mapping": mapping, "wanted": Filter(), "quiet_s": 0.0,
         "max_wait_s": 60.0, "publish_open": False, "rescan_s": 300.0, "poll_s": 30.0, "on_delete": "keep",
     }  # fmt: skip
     return TargetSpec(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def message(parcel: Parcel) -> str:
-    return summary(each.operation for each in parcel.ready)
+    return summary(parcel.operations)
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from hf_watch.hub import HubClient
 from hf_watch.hub_transport import install_client
 from hf_watch.inbox import Inbox
 from hf_watch.ledger import Ledger
-from hf_watch.mapping import Unpublishable, repo_path
+from hf_watch.mapping import Mapping, Unpublishable, repo_path
 from hf_watch.outage import Outage
 from hf_watch.pace import Throttle, full_bucket
 from hf_watch.paths import printable
@@ -107,26 +108,45 @@ class App:
     def _steered(self, assembled: Sequence[Assembled]) -> Iterator[Steered]:
         for (destination, targets), each in zip(self._destinations().items(), assembled, strict=True):
             for index, (_, spec) in enumerate(targets):
-                yield Steered(spec.name, spec.source, spec.prefix, destination, index, each.inbox, _Status(each.worker))
+                yield Steered(
+                    spec.name, spec.source, spec.mapping, destination, index, each.inbox, _Status(each.worker)
+                )
 
     def plan(self, *, ask_hub: bool) -> tuple[list[preview.Preview], preview.Estimate]:
         """What a pass would do. Takes no lock and changes nothing; raises HubError when the Hub does not answer."""
         install_client()
         with Ledger(self.state_dir / LEDGER_NAME, read_only=True) as ledger:
             previews = [
-                preview.Previewer(
-                    spec,
-                    ledger,
-                    ledger.known_root(destination, spec.source, spec.prefix),
-                    self._hub(destination) if ask_hub else None,
-                    create_repo=any(settings.create_repo for settings, _ in targets),
-                ).preview()
+                each
                 for destination, targets in self._destinations().items()
-                for _, spec in targets
+                for each in self._previews(ledger, destination, targets, ask_hub=ask_hub)
             ]
             budget = self._budget(ledger)
         rate = self.settings.upload.max_bytes_per_s
         return previews, preview.estimate(previews, self._limits(1), budget.commits_wait_s, rate)
+
+    def _previews(
+        self, ledger: Ledger, destination: Destination, targets: Sequence[tuple[TargetSettings, TargetSpec]],
+        *, ask_hub: bool,
+    ) -> list[preview.Preview]:  # fmt: skip
+        """Of the targets of one branch, whose files may clash."""
+        found = [
+            (
+                spec,
+                preview.Previewer(
+                    spec,
+                    ledger,
+                    ledger.known_root(destination, spec.source, spec.mapping.key),
+                    self._hub(destination) if ask_hub else None,
+                    create_repo=any(settings.create_repo for settings, _ in targets),
+                    may_clash=len(targets) > 1,
+                    now_ns=time.time_ns(),
+                ).preview(),
+            )
+            for _, spec in targets
+        ]
+        preview.settle_clashes(found)
+        return [each for _, each in found]
 
     def check(self, cache_dir: Path) -> list[checks.Check]:
         """Everything that can be told before the first file is published."""
@@ -250,7 +270,7 @@ def _target_spec(name: str, target: TargetSettings, place: Place) -> TargetSpec:
     return TargetSpec(
         name=name,
         source=str(target.source),
-        prefix=place.prefix,
+        mapping=Mapping(place.prefix, target.path_in_repo, name, socket.gethostname()),
         wanted=Filter(target.include, target.exclude, hidden=target.hidden),
         quiet_s=target.quiet_s,
         max_wait_s=target.max_wait_s,
@@ -263,6 +283,7 @@ def _target_spec(name: str, target: TargetSettings, place: Place) -> TargetSpec:
         remove_empty_dirs=target.remove_empty_dirs,
         quarantine_dir=_absolute(target.quarantine_dir),
         receipts=target.receipts,
+        on_clash=target.on_clash,
     )
 
 
@@ -316,5 +337,5 @@ class _Message:
     def __call__(self, parcel: Parcel) -> str:
         names = [each.origin.target.spec.name for each in parcel.ready]
         name = max(self.templates, key=names.count)
-        what = summary(each.operation for each in parcel.ready)
+        what = summary(parcel.operations)
         return self.templates[name].format(summary=what, files=len(parcel.ready), target=name)

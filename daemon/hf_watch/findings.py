@@ -27,6 +27,7 @@ class Found:
     known: Known | None
     generation: int  # which incarnation of the root it was read in
     fd: int | None
+    former: tuple[str, ...] = ()  # where earlier contents of it may be, to be removed by the commit that puts this one
 
     @property
     def upload(self) -> Upload:
@@ -70,6 +71,7 @@ class Lost:
     waiting: Waiting
     repo_path: str
     generation: int  # which incarnation of the root it was last seen in
+    former: tuple[str, ...] = ()  # where else the Hub may hold it
 
 
 @dataclass(frozen=True, slots=True)

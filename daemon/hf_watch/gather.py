@@ -92,11 +92,13 @@ class Gatherer:
         When it raises (a HubError, or anything else), every path that it took is back with its settler.
         """
         gathered = _Gathered(tell)
+        self.snapshots.claims.begin()
         with ExitStack() as held:
             try:
                 self._fill(gathered, limits, held)
                 self._stage(gathered, held)
                 gathered.ready += self.publisher.deletes(gathered.lost)
+                gathered.ready = self.publisher.clear(gathered.ready)
             except BaseException:
                 self._give_back(gathered)
                 raise

@@ -35,10 +35,11 @@ FREED_PAGES = 4_096  # at a time, 16 MB: a tenth of a second
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """One watched root bound to a destination and prefix, as the ledger keys it."""
+    """One watched root bound to a destination and a mapping, as the ledger keys it."""
 
     id: int
     destination_id: int
+    is_mapped: bool  # by a template: its rows are looked up by repo path, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class SetAside:
     fingerprint: Fingerprint | None
     reason: str
     at_s: float
+    repo_path: str | None = None  # another file has it, too: looked at anew whenever one of the two changes
 
 
 class Ledger:
@@ -118,8 +120,8 @@ class Ledger:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def root(self, destination: Destination, source: str, prefix: str) -> Root:
-        """The row of a root, made if it is new."""
+    def root(self, destination: Destination, source: str, mapping: str) -> Root:
+        """The row of a root with a mapping's key, made if it is new."""
         with self._transaction() as db:
             key = (destination.endpoint, destination.repo_type, destination.repo_id, destination.revision)
             db.execute(
@@ -128,12 +130,12 @@ class Ledger:
             (destination_id,) = db.execute(
                 "SELECT id FROM destination WHERE (endpoint, repo_type, repo_id, revision) = (?, ?, ?, ?)", key
             ).fetchone()
-            where = (destination_id, os.fsencode(source), prefix)
+            where = (destination_id, os.fsencode(source), mapping)
             db.execute("INSERT OR IGNORE INTO root (destination_id, source, prefix) VALUES (?, ?, ?)", where)
             (root_id,) = db.execute(
                 "SELECT id FROM root WHERE (destination_id, source, prefix) = (?, ?, ?)", where
             ).fetchone()
-        return Root(root_id, destination_id)
+        return Root(root_id, destination_id, _is_mapped(mapping))
 
     def generation(self, root: Root, device: int, inode: int) -> int:
         """A number for this incarnation of the root; the same directory always has the same one."""
@@ -145,15 +147,15 @@ class Ledger:
             ).fetchone()
         return int(generation)
 
-    def known_root(self, destination: Destination, source: str, prefix: str) -> Root | None:
+    def known_root(self, destination: Destination, source: str, mapping: str) -> Root | None:
         """The row of a root if there is one; for those who only read."""
         row = self._row(
             "SELECT root.id, destination.id FROM root JOIN destination ON destination.id = destination_id WHERE"
             " (endpoint, repo_type, repo_id, revision, source, prefix) = (?, ?, ?, ?, ?, ?)",
             (destination.endpoint, destination.repo_type, destination.repo_id, destination.revision,
-             os.fsencode(source), prefix),
+             os.fsencode(source), mapping),
         )  # fmt: skip
-        return Root(*row) if row is not None else None
+        return Root(row[0], row[1], _is_mapped(mapping)) if row is not None else None
 
     def known_generation(self, root: Root, device: int, inode: int) -> int | None:
         """The number of this incarnation of the root, if it was ever seen."""
@@ -215,6 +217,40 @@ class Ledger:
         )
         return [Digest(sha256, git_sha1) for sha256, git_sha1 in rows]
 
+    def places(self, root: Root, path: str) -> list[str]:
+        """Every repo path that we may have put a path in doubt at."""
+        rows = self._rows(
+            "SELECT DISTINCT repo_path FROM candidate WHERE (root_id, dir, name) = (?, ?, ?)"
+            " AND repo_path IS NOT NULL ORDER BY repo_path",
+            (root.id, *_split(path)),
+        )
+        return [str(repo_path) for (repo_path,) in rows]
+
+    def place_of(self, root: Root, path: str, sha256: bytes) -> str | None:
+        """Where this content of a path was put, or was to be put, when it was last read."""
+        row = self._row(
+            "SELECT repo_path FROM file WHERE (root_id, dir, name, sha256) = (?, ?, ?, ?) UNION ALL"
+            " SELECT repo_path FROM candidate WHERE (root_id, dir, name, sha256) = (?, ?, ?, ?)",
+            (root.id, *_split(path), sha256) * 2,
+        )
+        return row[0] if row is not None else None
+
+    def mapped_to(self, root: Root, repo_path: str) -> list[str]:
+        """The paths of a root with a template that are, or would be if they did not clash, at a repo path."""
+        rows = self._rows(
+            "SELECT dir, name FROM file WHERE is_mapped AND repo_path = ?1 AND root_id = ?2 UNION"
+            " SELECT dir, name FROM quarantine WHERE repo_path = ?1 AND root_id = ?2",
+            (repo_path, root.id),
+        )
+        return [join(os.fsdecode(directory), os.fsdecode(name)) for directory, name in rows]
+
+    def doubt(self, root: Root, path: str) -> None:
+        """What the Hub holds of a path is not certain any more."""
+        with self._transaction() as db:
+            key = (root.id, *_split(path))
+            db.execute(_REMEMBER, key)
+            db.execute("UPDATE file SET sha256 = NULL, git_sha1 = NULL WHERE (root_id, dir, name) = (?, ?, ?)", key)
+
     def intend(self, batch_id: str, destination_id: int, intended: Sequence[Intended], size_bytes: int) -> None:
         """Put the paths of a batch in doubt, durably, before it is committed."""
         with self._transaction() as db:
@@ -223,23 +259,23 @@ class Ledger:
                 (batch_id, destination_id, self._wall_clock(), len(intended), size_bytes),
             )
             keys = [(each.root.id, *_split(each.path)) for each in intended]
+            db.executemany(_REMEMBER, keys)
             db.executemany(
-                "INSERT OR IGNORE INTO candidate SELECT root_id, dir, name, sha256, git_sha1 FROM file"
-                " WHERE (root_id, dir, name) = (?, ?, ?) AND sha256 IS NOT NULL",
-                keys,
-            )
-            db.executemany(
-                "INSERT OR IGNORE INTO candidate VALUES (?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO candidate (root_id, dir, name, sha256, git_sha1, repo_path)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
                 [
-                    (*key, each.digest.sha256, each.digest.git_sha1)
+                    (*key, each.digest.sha256, each.digest.git_sha1, each.repo_path)
                     for key, each in zip(keys, intended, strict=True)
                     if each.digest is not None
                 ],
             )
             db.executemany(
-                "INSERT INTO file (root_id, dir, name, repo_path, generation) VALUES (?, ?, ?, ?, ?)"
+                "INSERT INTO file (root_id, dir, name, repo_path, generation, is_mapped) VALUES (?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT DO UPDATE SET repo_path = excluded.repo_path, sha256 = NULL, git_sha1 = NULL",
-                [(*key, each.repo_path, each.generation) for key, each in zip(keys, intended, strict=True)],
+                [
+                    (*key, each.repo_path, each.generation, each.root.is_mapped)
+                    for key, each in zip(keys, intended, strict=True)
+                ],
             )
 
     def record(
@@ -252,10 +288,11 @@ class Ledger:
         with self._transaction() as db:
             keys = [(root.id, *_split(each.path)) for each in recorded]
             db.executemany(
-                "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT OR REPLACE INTO file (root_id, dir, {_KNOWN}, is_mapped)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (*key, each.repo_path, *_columns(each.fingerprint), each.digest.sha256, each.digest.git_sha1,
-                     each.generation)
+                     each.generation, root.is_mapped)
                     for key, each in zip(keys, recorded, strict=True)
                 ],
             )  # fmt: skip
@@ -311,43 +348,38 @@ class Ledger:
                 [(generation, root.id, os.fsencode(directory), os.fsencode(name)) for name in names],
             )
 
-    def set_aside(self, root: Root, path: str, fingerprint: Fingerprint | None, reason: str) -> None:
-        """Put a path in quarantine until its fingerprint changes."""
+    def set_aside(
+        self, root: Root, path: str, fingerprint: Fingerprint | None, reason: str, repo_path: str | None = None
+    ) -> None:
+        """Put a path in quarantine until its fingerprint changes; `repo_path`: where it clashes with another one."""
         columns = _columns(fingerprint)
         with self._transaction() as db:
             db.execute(
-                "INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (root.id, *_split(path), *columns, reason, self._wall_clock()),
+                f"INSERT OR REPLACE INTO quarantine (root_id, {_ASIDE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (root.id, *_split(path), *columns, reason, self._wall_clock(), repo_path),
             )
 
-    def reason_set_aside(self, root: Root, path: str, fingerprint: Fingerprint) -> str | None:
-        """Why the file with this fingerprint is in quarantine; None when it is not.
-
-        One that changed is not, nor is any after a day: what the Hub refuses today it may take tomorrow.
-        """
+    def aside(self, root: Root, path: str) -> SetAside | None:
+        """A path's place in quarantine, if it has one, however old and whatever the file is by now."""
         row = self._row(
-            "SELECT reason, inode, size_bytes, mtime_ns, ctime_ns FROM quarantine"
-            " WHERE (root_id, dir, name) = (?, ?, ?) AND at_s > ?",
-            (root.id, *_split(path), self._wall_clock() - QUARANTINE_S),
+            f"SELECT {_ASIDE} FROM quarantine WHERE (root_id, dir, name) = (?, ?, ?)", (root.id, *_split(path))
         )
-        return str(row[0]) if row is not None and _fingerprint(*row[1:]) == fingerprint else None
+        return _set_aside(row) if row is not None else None
 
-    def is_set_aside(self, root: Root, path: str) -> bool:
-        """Whether a path is in quarantine, whatever stands there now."""
-        return (
-            self._row("SELECT 1 FROM quarantine WHERE (root_id, dir, name) = (?, ?, ?)", (root.id, *_split(path)))
-            is not None
-        )
+    def held_aside(self, root: Root, path: str, fingerprint: Fingerprint) -> SetAside | None:
+        """The place in quarantine of the file with this fingerprint; None when it may be tried.
+
+        One that changed may, and so may any after a day: what the Hub refuses today it may take tomorrow.
+        """
+        found = self.aside(root, path)
+        if found is None or found.at_s <= self._wall_clock() - QUARANTINE_S or found.fingerprint != fingerprint:
+            return None
+        return found
 
     def quarantined(self, root: Root) -> Iterator[SetAside]:
         """Everything in quarantine below a root."""
-        rows = self._rows(
-            "SELECT dir, name, inode, size_bytes, mtime_ns, ctime_ns, reason, at_s FROM quarantine WHERE root_id = ?",
-            (root.id,),
-        )
-        for directory, name, *columns, reason, at_s in rows:
-            path = join(os.fsdecode(directory), os.fsdecode(name))
-            yield SetAside(path, _fingerprint(*columns), reason, at_s)
+        for row in self._rows(f"SELECT {_ASIDE} FROM quarantine WHERE root_id = ?", (root.id,)):
+            yield _set_aside(row)
 
     def release(self, root: Root, paths: Iterable[str]) -> None:
         """Take paths out of quarantine."""
@@ -364,26 +396,28 @@ class Ledger:
             with self._door():
                 self._connection.executescript(f"PRAGMA incremental_vacuum({FREED_PAGES})")  # execute frees one page
 
-    def doubt_unlike(self, root: Root, remote: Iterable[tuple[str, RemoteFile]]) -> int:
-        """Compare all that is known below a root with all that its repo holds there, by relative path.
+    def doubt_unlike(self, root: Root, remote: Iterable[RemoteFile]) -> int:
+        """Compare all that is known below a root with all that its repo holds there, by repo path.
 
         What the Hub does not hold as recorded is put in doubt. Returns how many paths that were. The remote files are
         consumed in one pass and kept on disk, not in memory; they may come slowly, and nobody else waits meanwhile.
         """
         with self._remote_table() as found:
-            for path, file in remote:
-                found.append((*_split(path), file.sha256, file.git_sha1))
+            for file in remote:
+                found.append((file.repo_path, file.sha256, file.git_sha1))
                 if len(found) >= REMOTE_FILES_AT_A_TIME:
                     self._add_remote(found)
             self._add_remote(found)
             with self._transaction() as db, closing(db.cursor()) as cursor:
-                cursor.execute("CREATE INDEX temp.remote_path ON remote (dir, name)")
-                cursor.execute(_DOUBT_UNLIKE, (root.id,))
+                cursor.execute("CREATE INDEX temp.remote_path ON remote (repo_path)")
+                if root.is_mapped:  # where a content was put is not found out anew
+                    cursor.execute(f"{_REMEMBER_ALL} WHERE {_UNLIKE}", (root.id,))
+                cursor.execute(f"UPDATE file SET sha256 = NULL, git_sha1 = NULL WHERE {_UNLIKE}", (root.id,))
                 return cursor.rowcount
 
     @contextmanager
     def _remote_table(self) -> Iterator[list[tuple[object, ...]]]:
-        self._rows("CREATE TEMP TABLE remote (dir BLOB, name BLOB, sha256 BLOB, git_sha1 BLOB)")
+        self._rows("CREATE TEMP TABLE remote (repo_path TEXT, sha256 BLOB, git_sha1 BLOB)")
         try:
             yield []
         finally:
@@ -391,7 +425,7 @@ class Ledger:
 
     def _add_remote(self, found: list[tuple[object, ...]]) -> None:
         with self._door():
-            self._connection.executemany("INSERT INTO temp.remote VALUES (?, ?, ?, ?)", found)
+            self._connection.executemany("INSERT INTO temp.remote VALUES (?, ?, ?)", found)
         found.clear()
 
     @contextmanager
@@ -428,13 +462,23 @@ class Ledger:
 
 
 _KNOWN = "name, repo_path, inode, size_bytes, mtime_ns, ctime_ns, sha256, git_sha1, generation"
+_ASIDE = "dir, name, inode, size_bytes, mtime_ns, ctime_ns, reason, at_s, repo_path"
+
+_REMEMBER_ALL = (
+    "INSERT OR IGNORE INTO candidate (root_id, dir, name, sha256, git_sha1, repo_path)"
+    " SELECT root_id, dir, name, sha256, git_sha1, repo_path FROM file"
+)
+_REMEMBER = _REMEMBER_ALL + " WHERE (root_id, dir, name) = (?, ?, ?) AND sha256 IS NOT NULL"
 
 # A large file is known to both sides by its sha256, any other one by its git hash.
-_DOUBT_UNLIKE = """
-UPDATE file SET sha256 = NULL, git_sha1 = NULL WHERE root_id = ? AND sha256 IS NOT NULL AND NOT EXISTS (
-  SELECT 1 FROM temp.remote WHERE remote.dir = file.dir AND remote.name = file.name
+_UNLIKE = """root_id = ? AND sha256 IS NOT NULL AND NOT EXISTS (
+  SELECT 1 FROM temp.remote WHERE remote.repo_path = file.repo_path
   AND (remote.sha256 = file.sha256 OR (remote.sha256 IS NULL AND remote.git_sha1 = file.git_sha1)))
 """
+
+
+def _is_mapped(mapping: str) -> bool:
+    return mapping.startswith("/")  # as mapping.Mapping.key says
 
 
 def _split(path: str) -> tuple[bytes, bytes]:
@@ -459,6 +503,12 @@ def _fingerprint(
     if inode is None or size_bytes is None or mtime_ns is None or ctime_ns is None:
         return None
     return Fingerprint(inode % (1 << 64), size_bytes, mtime_ns, ctime_ns)
+
+
+def _set_aside(row: tuple[Any, ...]) -> SetAside:
+    directory, name, *columns, reason, at_s, repo_path = row
+    path = join(os.fsdecode(directory), os.fsdecode(name))
+    return SetAside(path, _fingerprint(*columns), reason, at_s, repo_path)
 
 
 def _known(

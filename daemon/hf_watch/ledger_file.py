@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 LOCK_TIMEOUT_S = 30.0  # another worker's transaction is short; longer means that something is wrong
 WAL_BYTES = 4 << 20  # what is left of the log after a large transaction
 COMPANIONS = ("", "-wal", "-shm")  # the files that SQLite keeps beside one in WAL mode
@@ -41,19 +41,21 @@ CREATE TABLE incarnation (
 CREATE TABLE file (
   root_id INTEGER NOT NULL, dir BLOB NOT NULL, name BLOB NOT NULL, repo_path TEXT NOT NULL,
   inode INTEGER, size_bytes INTEGER, mtime_ns INTEGER, ctime_ns INTEGER,
-  sha256 BLOB, git_sha1 BLOB, generation INTEGER NOT NULL,
+  sha256 BLOB, git_sha1 BLOB, generation INTEGER NOT NULL, is_mapped INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (root_id, dir, name)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX file_mapped ON file (repo_path) WHERE is_mapped;
 CREATE TABLE candidate (
   root_id INTEGER NOT NULL, dir BLOB NOT NULL, name BLOB NOT NULL, sha256 BLOB NOT NULL, git_sha1 BLOB,
-  PRIMARY KEY (root_id, dir, name, sha256)
+  repo_path TEXT, PRIMARY KEY (root_id, dir, name, sha256)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE quarantine (
   root_id INTEGER NOT NULL, dir BLOB NOT NULL, name BLOB NOT NULL,
   inode INTEGER, size_bytes INTEGER, mtime_ns INTEGER, ctime_ns INTEGER,
-  reason TEXT NOT NULL, at_s REAL NOT NULL,
+  reason TEXT NOT NULL, at_s REAL NOT NULL, repo_path TEXT,
   PRIMARY KEY (root_id, dir, name)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX quarantine_claim ON quarantine (repo_path) WHERE repo_path IS NOT NULL;
 CREATE TABLE batch (
   id TEXT PRIMARY KEY, destination_id INTEGER NOT NULL REFERENCES destination, at_s REAL NOT NULL,
   commit_id TEXT, files INTEGER NOT NULL, bytes INTEGER NOT NULL
@@ -61,7 +63,15 @@ CREATE TABLE batch (
 CREATE INDEX batch_at ON batch (at_s);
 """
 
-MIGRATIONS: tuple[str, ...] = ()  # the n-th brings a ledger of version n + 1 to version n + 2
+TO_2 = """
+ALTER TABLE file ADD COLUMN is_mapped INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX file_mapped ON file (repo_path) WHERE is_mapped;
+ALTER TABLE candidate ADD COLUMN repo_path TEXT;
+ALTER TABLE quarantine ADD COLUMN repo_path TEXT;
+CREATE INDEX quarantine_claim ON quarantine (repo_path) WHERE repo_path IS NOT NULL;
+"""
+
+MIGRATIONS: tuple[str, ...] = (TO_2,)  # the n-th brings a ledger of version n + 1 to version n + 2
 
 
 _replacing = threading.Lock()  # one process holds the state directory; its workers have a connection each

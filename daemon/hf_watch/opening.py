@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 import structlog
 
 from hf_watch.errors import MissingRepoError
-from hf_watch.mapping import local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from hf_watch.ledger import Ledger
-    from hf_watch.model import RemoteFile
     from hf_watch.ports import Hub
     from hf_watch.publish import Publisher
     from hf_watch.target import Target
@@ -65,13 +63,7 @@ class Opener:
         for target in self.targets:
             if not self.ledger.has_below(target.root, ""):
                 continue
-            doubted = self.ledger.doubt_unlike(target.root, self._remote(target.spec.prefix))
+            doubted = self.ledger.doubt_unlike(target.root, self.hub.tree(target.spec.mapping.prefix))
             log.info("target.compared", target=target.spec.name, doubted=doubted)
             if doubted:
                 target.rescan(self.clock())
-
-    def _remote(self, prefix: str) -> Iterator[tuple[str, RemoteFile]]:
-        for file in self.hub.tree(prefix):
-            path = local_path(prefix, file.repo_path)
-            if path is not None:
-                yield path, file

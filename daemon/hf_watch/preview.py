@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hf_watch import plan, scan
 from hf_watch.errors import MissingRepoError, SourceError
-from hf_watch.mapping import Unpublishable, repo_path
+from hf_watch.mapping import Content, Unpublishable
 from hf_watch.model import Writers
 from hf_watch.paths import join
 
@@ -32,6 +33,7 @@ class Item:
     repo_path: str
     size_bytes: int
     reason: str
+    mtime_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -45,6 +47,7 @@ class Preview:
     skips: list[Item] = field(default_factory=list)
     unchanged: int = 0
     problem: str | None = None  # why nothing can be said
+    kept: dict[str, Item] = field(default_factory=dict)  # what is unchanged, by repo path, where others may clash
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,8 @@ class Previewer:
     root: Root | None  # None: the ledger has never heard of it
     hub: Hub | None
     create_repo: bool = False
+    may_clash: bool = False  # other targets share the branch
+    now_ns: int = 0
 
     def preview(self) -> Preview:
         """Raises HubError when the Hub is asked and does not answer."""
@@ -107,6 +112,9 @@ class Previewer:
         known = self._known(listing.directory)
         changed = plan.differences(listing.files, known).changed
         preview.unchanged += len(listing.files) - len(changed)
+        if self.may_clash or not self.spec.mapping.is_plain:
+            for name in listing.files.keys() - set(changed):
+                self._keep(join(listing.directory, name), known[name].repo_path, listing.files[name], preview)
         for name in changed:
             self._classify(join(listing.directory, name), listing.files[name], known.get(name), preview)
         for name in listing.others:
@@ -115,27 +123,37 @@ class Previewer:
     def _known(self, directory: str) -> dict[str, Known]:
         return self.ledger.directory(self.root, directory) if self.root is not None else {}
 
-    def _classify(self, path: str, looked: Fingerprint, known: Known | None, preview: Preview) -> None:
-        try:
-            in_repo = repo_path(self.spec.prefix, path)
-        except Unpublishable as error:
-            preview.skips.append(Item(path, "", looked.size_bytes, str(error)))
-            return
-        if self.root is not None and (reason := self.ledger.reason_set_aside(self.root, path, looked)) is not None:
-            preview.skips.append(Item(path, in_repo, looked.size_bytes, f"set aside: {reason}"))
-            return
-        self._classify_content(Item(path, in_repo, looked.size_bytes, ""), known, preview)
+    @staticmethod
+    def _keep(path: str, in_repo: str, looked: Fingerprint, preview: Preview) -> None:
+        preview.kept[in_repo] = Item(path, in_repo, looked.size_bytes, "", looked.mtime_ns)
 
-    def _classify_content(self, item: Item, known: Known | None, preview: Preview) -> None:
+    def _classify(self, path: str, looked: Fingerprint, known: Known | None, preview: Preview) -> None:
+        aside = self.ledger.held_aside(self.root, path, looked) if self.root is not None else None
+        if aside is not None:
+            in_repo = aside.repo_path or ""
+            preview.skips.append(Item(path, in_repo, looked.size_bytes, f"set aside: {aside.reason}"))
+            return
         try:
-            reason = self._why_upload(item.path, known)
-        except SourceError as error:
-            preview.skips.append(Item(item.path, item.repo_path, item.size_bytes, str(error)))
+            in_repo = self._place(path, looked)
+            reason = self._why_upload(path, known)
+        except (Unpublishable, SourceError) as error:
+            preview.skips.append(Item(path, "", looked.size_bytes, str(error)))
             return
         if reason is None:
             preview.unchanged += 1
         else:
-            preview.uploads.append(Item(item.path, item.repo_path, item.size_bytes, reason))
+            preview.uploads.append(Item(path, in_repo, looked.size_bytes, reason, looked.mtime_ns))
+
+    def _place(self, path: str, looked: Fingerprint) -> str:
+        mapping = self.spec.mapping
+        if mapping.is_fixed:
+            return mapping.repo_path(path)
+        with scan.opened(self.spec.source, path) as fd:
+            if fd is None:
+                raise SourceError("it went while it was looked at")
+            sha256 = scan.digest(fd).sha256
+        place = self.ledger.place_of(self.root, path, sha256) if self.root is not None else None
+        return place or mapping.repo_path(path, Content(sha256.hex(), looked.mtime_ns, self.now_ns))
 
     def _why_upload(self, path: str, known: Known | None) -> str | None:
         with scan.opened(self.spec.source, path) as fd:
@@ -189,6 +207,27 @@ class Previewer:
 
     def _is_gone(self, path: str) -> bool:
         return scan.file_is_gone(self.spec.source, path)
+
+
+def settle_clashes(previews: Sequence[tuple[TargetSpec, Preview]]) -> None:
+    """Of the targets of one branch: move the uploads that clash to what is skipped, each naming the other file."""
+    claimed: dict[str, list[tuple[str, Item]]] = {}
+    for spec, preview in previews:
+        for item in (*preview.kept.values(), *preview.uploads):
+            claimed.setdefault(item.repo_path, []).append((os.path.join(spec.source, item.path), item))  # noqa: PTH118  the name need not be UTF-8
+    for spec, preview in previews:
+        kept = []
+        for item in preview.uploads:
+            place = os.path.join(spec.source, item.path)  # noqa: PTH118  as above
+            rivals = [each for each in claimed[item.repo_path] if each[0] != place]
+            newest = max(rivals, key=lambda each: (each[1].mtime_ns, each[0]), default=None)
+            is_newest = newest is None or (item.mtime_ns, place) > (newest[1].mtime_ns, newest[0])
+            if newest is None or (is_newest and spec.on_clash == "newest"):
+                kept.append(item)
+            else:
+                reason = f"{newest[0]} maps to the same repo path {item.repo_path}"
+                preview.skips.append(Item(item.path, item.repo_path, item.size_bytes, reason))
+        preview.uploads = kept
 
 
 def estimate(

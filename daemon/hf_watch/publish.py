@@ -8,7 +8,7 @@ refused for now what it already has the content of.
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -29,10 +29,10 @@ from hf_watch.model import Batch, Delete, Outcome, Staged
 from hf_watch.snapshots import IGNORED_REASON
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from hf_watch.ledger import Ledger
-    from hf_watch.model import Digest, Receipt
+    from hf_watch.model import Digest, Receipt, RemoteFile
     from hf_watch.ports import Hub
     from hf_watch.snapshots import Snapshots
 
@@ -46,10 +46,19 @@ BULK_PATHS = 50  # above it, asking what the repo holds costs less than preparin
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """One operation that only waits for its commit, and the file it came from."""
+    """An operation that only waits for its commit, and the file it came from.
+
+    `clears` are other places of that file, which the same commit empties: the two are never parted.
+    """
 
     origin: Found | Lost
     operation: Staged | Delete
+    clears: tuple[str, ...] = ()
+
+    @property
+    def operations(self) -> tuple[Staged | Delete, ...]:
+        """All that it does to the repo."""
+        return self.operation, *(Delete(place) for place in self.clears)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,11 @@ class Parcel:
 
     id: str
     ready: tuple[Ready, ...]
+
+    @property
+    def operations(self) -> tuple[Staged | Delete, ...]:
+        """What the commit does."""
+        return tuple(operation for each in self.ready for operation in each.operations)
 
     @property
     def size_bytes(self) -> int:
@@ -100,11 +114,13 @@ class Publisher:
     def next_batch(self) -> tuple[int, int]:
         """What the next commit takes: operations, and the content that travels inside it in bytes."""
         ready = self._in_hand[-1].ready if self._in_hand else ()
-        return len(ready), sum(each.operation.held_bytes for each in ready if isinstance(each.operation, Staged))
+        return sum(len(each.operations) for each in ready), sum(
+            each.operation.held_bytes for each in ready if isinstance(each.operation, Staged)
+        )
 
     def held_in_repo(self, found: Sequence[Found]) -> list[Found]:
         """Write down which files the repo holds already, where asking is cheaper than sending; return the others."""
-        unknown = [each for each in found if each.known is None or each.known.digest is None]
+        unknown = [each for each in found if (each.known is None or each.known.digest is None) and not each.former]
         if len(unknown) <= BULK_PATHS and not any(each.is_large for each in unknown):
             return list(found)
         remote = {file.repo_path: file for file in self._hub.paths_info([each.repo_path for each in unknown])}
@@ -156,7 +172,7 @@ class Publisher:
             found.target.settler.look_again(found.waiting, self._clock(), None)  # it moved while it was sent
         elif found.fd is not None and staged.held_bytes:
             self._set_aside(found, NOT_HELD_REASON)  # its descriptor, and so its content, is gone by the commit
-        elif staged.outcome is Outcome.UNCHANGED:
+        elif staged.outcome is Outcome.UNCHANGED and not found.former:
             self._touch(found)
         elif staged.outcome is Outcome.IGNORED:
             self._skip(found)
@@ -188,21 +204,58 @@ class Publisher:
         kept = [each for each in lost if self._may_delete(each)]
         if not kept:
             return []
-        remote = {file.repo_path: file for file in self._hub.paths_info([each.repo_path for each in kept])}
+        remote = self._remote({place for each in kept for place in (each.repo_path, *each.former)})
         ready = []
         for each in kept:
-            file = remote.get(each.repo_path)
-            if file is not None and any(file.holds(digest) for digest in self._put_there(each)):
-                ready.append(Ready(each, Delete(each.repo_path)))
+            ours = self._ours(each, (each.repo_path, *each.former), remote)
+            if ours:
+                ready.append(Ready(each, Delete(ours[0]), ours[1:]))
             else:
-                self._leave(each, is_there=file is not None)
+                self._leave(each, is_there=each.repo_path in remote)
         return ready
 
-    def _put_there(self, lost: Lost) -> Iterable[Digest]:
-        known = self._ledger.known(lost.target.root, lost.waiting.path)
+    def clear(self, ready: Sequence[Ready]) -> list[Ready]:
+        """The same, without what was withdrawn, and each file's former places emptied by the commit that moves it."""
+        claims = self._snapshots.claims
+        meant = [each for each in ready if isinstance(each.origin, Lost) or not claims.is_withdrawn(each.origin)]
+        remote = self._remote(
+            {place for each in meant if isinstance(each.origin, Found) for place in each.origin.former}
+        )
+        cleared: list[Ready] = []
+        for each in meant:
+            cleared.extend(self._cleared(each, each.origin, remote) if isinstance(each.origin, Found) else [each])
+        return cleared
+
+    def _cleared(self, ready: Ready, found: Found, remote: dict[str, RemoteFile]) -> Iterable[Ready]:
+        ours = self._ours(found, found.former, remote)
+        if not isinstance(ready.operation, Staged) or ready.operation.outcome is not Outcome.UNCHANGED:
+            yield replace(ready, clears=ours)
+        elif ours:
+            yield Ready(found, Delete(ours[0]), ours[1:])
+        else:
+            self._touch(found)
+
+    def _remote(self, places: Collection[str]) -> dict[str, RemoteFile]:
+        return {file.repo_path: file for file in self._hub.paths_info(sorted(places))} if places else {}
+
+    def _ours(self, origin: Found | Lost, places: Sequence[str], remote: dict[str, RemoteFile]) -> tuple[str, ...]:
+        """The places of a file that hold what we put there and belong to no other file; taken out of `remote`."""
+        digests = list(self._put_there(origin))
+        ours = []
+        for place in places:
+            file = remote.get(place)
+            if file is None or not any(file.holds(digest) for digest in digests):
+                continue
+            if not self._snapshots.claims.rivals(origin.target, origin.waiting.path, place):
+                ours.append(place)
+                del remote[place]  # a second file that was there, too, has nothing to remove any more
+        return tuple(ours)
+
+    def _put_there(self, origin: Found | Lost) -> Iterable[Digest]:
+        known = self._ledger.known(origin.target.root, origin.waiting.path)
         if known is not None and known.digest is not None:
             yield known.digest
-        yield from self._ledger.candidates(lost.target.root, lost.waiting.path)
+        yield from self._ledger.candidates(origin.target.root, origin.waiting.path)
 
     def _leave(self, lost: Lost, *, is_there: bool) -> None:
         if self._may_yet_differ(lost):
@@ -220,7 +273,7 @@ class Publisher:
             held = str(error)
         if held is None:
             is_gone = scan.file_is_gone(lost.target.path, lost.waiting.path)
-            return is_gone and not self._snapshots.handed_over(lost.target, lost.repo_path)
+            return is_gone and not self._snapshots.handed_over(lost.target, lost.waiting.path, lost.repo_path)
         lost.target.journal.tell("warning", "delete.held", lost.waiting.path, held)
         return False
 
@@ -253,8 +306,8 @@ class Publisher:
     def put(self, ready: Sequence[Ready]) -> None:
         """Take the operations of the next commit in hand, uploads before deletes; those of `ALONE` go after it."""
         ordered = sorted(ready, key=lambda each: isinstance(each.operation, Delete))
-        alone = [each for each in ordered if each.operation.repo_path in ALONE]
-        others = [each for each in ordered if each.operation.repo_path not in ALONE]
+        alone = [each for each in ordered if _goes_alone(each)]
+        others = [each for each in ordered if not _goes_alone(each)]
         self._in_hand.extend(self._parcel(part) for part in (alone, others) if part)
 
     def commit(self) -> Receipt | None:
@@ -267,7 +320,7 @@ class Publisher:
         if not parcel.ready:
             self._ledger.dropped_batch(parcel.id)
             return None
-        batch = Batch(parcel.id, tuple(each.operation for each in parcel.ready), self._message(parcel))
+        batch = Batch(parcel.id, parcel.operations, self._message(parcel))
         self._intend(parcel)
         began = self._clock()
         try:
@@ -362,6 +415,10 @@ class Publisher:
             files=len(parcel.ready), bytes=parcel.size_bytes, duration_s=round(self._clock() - began, 3),
             commit=receipt.commit, url=receipt.url,
         )  # fmt: skip
+
+
+def _goes_alone(ready: Ready) -> bool:
+    return any(operation.repo_path in ALONE for operation in ready.operations)
 
 
 def _intended(ready: Ready) -> Intended:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, model_validator
 
 from hf_watch.filters import Filter
+from hf_watch.mapping import PLAIN, SHOWN_FIELDS, Mapping
 from hf_watch.paths import printable
 
 ReceiptsMode = Literal["off", "jsonl", "sidecar"]
@@ -82,10 +83,16 @@ def _message(template: str) -> str:
     return template
 
 
+def _template(value: str) -> str:
+    Mapping("", value)
+    return value
+
+
 Seconds = Annotated[float, Field(ge=0, le=LONGEST_S, allow_inf_nan=False)]
 Interval = Annotated[float, Field(ge=1, le=LONGEST_S, allow_inf_nan=False)]
 Directory = Annotated[Path, BeforeValidator(_named)]
 Text = Annotated[str, AfterValidator(_text)]
+Template = Annotated[str, AfterValidator(_text), AfterValidator(_template)]
 Message = Annotated[str, AfterValidator(_text), AfterValidator(_message)]
 
 
@@ -132,6 +139,10 @@ class TargetSettings(_Table):
     )
     create_repo: bool = Field(default=False, description="create the repo when it is missing")
     private: bool = Field(default=True, description="create it private")
+    path_in_repo: Template = Field(default=PLAIN, description=f"the path below dest: {SHOWN_FIELDS} (UTC)")
+    on_clash: Literal["set_aside", "newest"] = Field(
+        default="set_aside", description="two files with one path in the repo: neither is published, or the newer one"
+    )
     commit_message: Message = Field(
         default="{summary}", description="the commits' message; {summary}, {files}, {target}"
     )

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from hf_watch import plan, relocation, scan
+from hf_watch.claims import Claim, Claims, beats, reason
 from hf_watch.errors import NotSettledError, SourceError
 from hf_watch.findings import Found, Leaving, Lost
-from hf_watch.mapping import Unpublishable, local_path, repo_path
+from hf_watch.mapping import Content, Unpublishable
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import printable
 from hf_watch.receipts import FileReceipt
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from hf_watch.after_upload import AfterUpload
     from hf_watch.ledger import Ledger
-    from hf_watch.model import Fingerprint, Known, Receipt
+    from hf_watch.model import Fingerprint, Known, Receipt, Snapshot
     from hf_watch.pulse import Pulse
     from hf_watch.receipts import ReceiptBook
     from hf_watch.settle import Waiting
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 IGNORED_REASON = "the repo's own .gitignore matches it"
 SLOWEST_READ_BYTES_PER_S = 1_000_000  # a slower file system is one that hangs
 UNREADABLE_RETRY_S = 60.0  # a file that may not be read is tried again this often, and at once when it is touched
+SAME_AGAIN_S = 1.0  # of two files with one content and one repo path, the second goes after the first
 
 
 class Snapshots:
@@ -66,6 +68,7 @@ class Snapshots:
         self._receipts = receipts
         self._single_pass = single_pass
         self.second_look = SecondLook(ledger, after_upload, clock, wall_clock_ns)
+        self.claims = Claims(ledger, targets)
         self._touched: dict[int, list[Found]] = {}
         self._held: dict[int, list[Found]] = {}  # those of them that the ledger had not known
         self._forgotten: dict[int, list[str]] = {}
@@ -147,20 +150,29 @@ class Snapshots:
             return None
         if self._is_set_aside(target, waiting, before):
             return None
+        if target.spec.mapping.is_fixed and self._place(target, waiting, before, None) is None:
+            return None
         self._pulse.beat("reading a file", before.size_bytes / SLOWEST_READ_BYTES_PER_S)
-        in_repo = self._place(target, waiting, before)
         open_allowed = target.spec.publish_open and target.settler.overdue(waiting, self._clock())
-        if in_repo is None or (not open_allowed and self._is_busy(target, waiting, fd, before)):
+        if not open_allowed and self._is_busy(target, waiting, fd, before):
             return None
         snapshot = scan.read(
             fd, waiting.path, before, self._inline_bytes, open_allowed=open_allowed, wall_clock_ns=self._wall_clock_ns
         )
+        return self._found(target, waiting, known, snapshot, fd)
+
+    def _found(
+        self, target: Target, waiting: Waiting, known: Known | None, snapshot: Snapshot, fd: int
+    ) -> Found | None:
+        in_repo = self._place(target, waiting, snapshot.fingerprint, snapshot)
+        if in_repo is None:
+            return None
         held_fd = fd if snapshot.content is None else None
         found = Found(target, waiting, in_repo, snapshot, known, target.generation, held_fd)
         if plan.same_content(snapshot, known):
             self.touch(found, is_new=False)
             return None
-        return found
+        return self._claimed(replace(found, former=self._former(target, waiting.path, known, in_repo)))
 
     def _leave(self, target: Target, waiting: Waiting, known: Known) -> None:
         """A file that the Hub holds was found once more; where published files leave, its turn has come."""
@@ -170,25 +182,73 @@ class Snapshots:
             )
 
     def _is_set_aside(self, target: Target, waiting: Waiting, before: Fingerprint) -> bool:
-        reason = self._ledger.reason_set_aside(target.root, waiting.path, before)
-        if reason is not None and reason != IGNORED_REASON and self._single_pass:
-            target.journal.tell("error", "path.quarantined", waiting.path, reason)
-            self._give_up(target, waiting.path, reason)
-        if reason is not None and reason != IGNORED_REASON:
-            self._moved_aside(target, waiting.path, before, reason)  # a process was killed before it could
-        return reason is not None
+        aside = self._ledger.held_aside(target.root, waiting.path, before)
+        if aside is None:
+            return False
+        if aside.repo_path is not None:
+            claim = Claim(target, waiting.path, before, None)
+            if beats(claim, self.claims.rivals(target, waiting.path, aside.repo_path)):
+                return False
+        if aside.reason != IGNORED_REASON and self._single_pass:
+            target.journal.tell("error", "path.quarantined", waiting.path, aside.reason)
+            self._give_up(target, waiting.path, aside.reason)
+        if aside.repo_path is None and aside.reason != IGNORED_REASON:
+            self._moved_aside(target, waiting.path, before, aside.reason)  # a process was killed before it could
+        return True
 
-    def _place(self, target: Target, waiting: Waiting, before: Fingerprint) -> str | None:
-        """The path in the repo; None when there cannot be one, and the file was set aside."""
+    def _place(self, target: Target, waiting: Waiting, looked: Fingerprint, snapshot: Snapshot | None) -> str | None:
+        """The path in the repo; None when there cannot be one, and the file was set aside.
+
+        What a template says of a content is not said anew when that content is read again.
+        """
+        mapping, path = target.spec.mapping, waiting.path
         try:
-            in_repo = repo_path(target.spec.prefix, waiting.path)
+            if snapshot is None or mapping.is_fixed:
+                return mapping.repo_path(path)
+            sha256 = snapshot.digest.sha256
+            place = self._ledger.place_of(target.root, path, sha256)
+            return place or mapping.repo_path(path, Content(sha256.hex(), looked.mtime_ns, self._wall_clock_ns()))
         except Unpublishable as error:
-            self.set_aside(target, waiting.path, before, str(error))
+            self.set_aside(target, path, looked, str(error))
             return None
-        if other := self._clash(target, in_repo):
-            self.set_aside(target, waiting.path, before, f"{other} is published at the same path")
+
+    def _former(self, target: Target, path: str, known: Known | None, in_repo: str) -> tuple[str, ...]:
+        """The repo paths that the file leaves; their content goes with it where deletes are mirrored."""
+        if known is None or not target.root.is_mapped:
+            return ()
+        if known.repo_path != in_repo:
+            self.handed_over(target, path, known.repo_path)
+        places = dict.fromkeys([known.repo_path, *self._ledger.places(target.root, path)])
+        return tuple(place for place in places if place != in_repo) if target.spec.on_delete == "mirror" else ()
+
+    def _claimed(self, found: Found) -> Found | None:
+        """The file itself when its repo path is its own; otherwise it, or what it clashes with, is set aside."""
+        target, path, in_repo = found.target, found.waiting.path, found.repo_path
+        claim = Claim(target, path, found.snapshot.fingerprint, found.snapshot.digest.sha256)
+        going = self.claims.gathered(in_repo)
+        if going is not None and going.sha256 == claim.sha256:
+            target.settler.put_back(found.waiting, self._clock() + SAME_AGAIN_S)
             return None
-        return in_repo
+        rivals = [each for each in self.claims.rivals(target, path, in_repo) if each.sha256 != claim.sha256]
+        if not beats(claim, rivals):
+            self._set_aside_at(claim, rivals, in_repo)
+            if going is not None and not beats(going, [claim]):
+                self._yield(going, claim, in_repo)
+            return None
+        for rival in rivals:
+            self._yield(rival, claim, in_repo)
+        self.claims.take(claim, in_repo)
+        self.gave_up.pop(claim.place, None)
+        return found
+
+    def _yield(self, rival: Claim, claim: Claim, in_repo: str) -> None:
+        """Set a file aside whose repo path another one has as well, and let nothing vouch for it there."""
+        self.claims.withdraw(rival)
+        self._ledger.doubt(rival.target.root, rival.path)
+        self._set_aside_at(rival, [claim], in_repo)
+
+    def _set_aside_at(self, claim: Claim, rivals: Sequence[Claim], in_repo: str) -> None:
+        self.set_aside(claim.target, claim.path, claim.fingerprint, reason(claim, rivals, in_repo), in_repo)
 
     def touch(self, found: Found, *, is_new: bool = True) -> None:
         """The Hub holds this content already: only to be written down, with a receipt if the ledger did not know."""
@@ -207,11 +267,13 @@ class Snapshots:
         """The Hub holds nothing of ours at this path any more."""
         self._forget(lost.target, lost.waiting.path)
 
-    def set_aside(self, target: Target, path: str, fingerprint: Fingerprint | None, reason: str) -> None:
-        """Put a file that cannot be published in quarantine, and say so."""
+    def set_aside(
+        self, target: Target, path: str, fingerprint: Fingerprint | None, reason: str, in_repo: str | None = None
+    ) -> None:
+        """Put a file that cannot be published in quarantine, and say so; `in_repo`: where it clashes."""
         target.journal.tell("error", "path.quarantined", path, reason)
-        if not self._moved_aside(target, path, fingerprint, reason):
-            self._ledger.set_aside(target.root, path, fingerprint, reason)
+        if in_repo is not None or not self._moved_aside(target, path, fingerprint, reason):
+            self._ledger.set_aside(target.root, path, fingerprint, reason, in_repo)
         if self._single_pass:
             self._give_up(target, path, reason)
 
@@ -236,18 +298,23 @@ class Snapshots:
         self._forgotten.setdefault(self._targets.index(target), []).append(path)
 
     def _gone(self, target: Target, waiting: Waiting, known: Known | None) -> Lost | None:
-        if not scan.file_is_gone(target.path, waiting.path):
+        path = waiting.path
+        if not scan.file_is_gone(target.path, path):
             return None
+        aside = self._ledger.aside(target.root, path)
+        if aside is not None and aside.repo_path is not None:
+            self.handed_over(target, path, aside.repo_path)
         if known is None:
-            if self._ledger.is_set_aside(target.root, waiting.path):
-                self._forget(target, waiting.path)
+            if aside is not None:
+                self._forget(target, path)
             return None
-        if target.spec.on_delete == "keep" or self.handed_over(target, known.repo_path):
-            self._forget(target, waiting.path)
+        if self.handed_over(target, path, known.repo_path) or target.spec.on_delete == "keep":
+            self._forget(target, path)
             return None
         if known.generation != target.generation:
             return None  # it was last seen in another directory that stood at the root's path
-        return Lost(target, waiting, known.repo_path, known.generation)
+        former = tuple(place for place in self._ledger.places(target.root, path) if place != known.repo_path)
+        return Lost(target, waiting, known.repo_path, known.generation, former)
 
     def _is_busy(self, target: Target, waiting: Waiting, fd: int, looked: Fingerprint) -> bool:
         """Whether somebody may still be writing; then the path was given back, or given up in a single pass."""
@@ -278,30 +345,11 @@ class Snapshots:
             again = replace(waiting, named=True, settled=waiting.settled_since)
             target.settler.put_off(again, self._clock() + UNREADABLE_RETRY_S)
 
-    def _clash(self, target: Target, in_repo: str) -> str | None:
-        """The file of an earlier target that is published at the same path, if there is one."""
-        for other in self._targets:
-            if other is target:
-                return None
-            path = _file_for(other, in_repo)
-            if path is not None:
-                return os.path.join(other.path, path)  # noqa: PTH118  as above
-        return None
-
-    def handed_over(self, target: Target, in_repo: str) -> bool:
-        """Whether another target has a file for the path that `target` lost; it is looked at anew then."""
-        for other in self._targets:
-            path = None if other is target else _file_for(other, in_repo)
-            if path is not None:
-                self._ledger.record(other.root, (), [path])
-                other.settler.note(Change(path, ChangeKind.FOUND, self._clock()))
-                return True
-        return False
-
-
-def _file_for(target: Target, in_repo: str) -> str | None:
-    """The relative path of the target's file that belongs at `in_repo`, or None when it has none."""
-    path = local_path(target.spec.prefix, in_repo)
-    if path is None or not target.spec.wanted.reaches(path) or not scan.is_file(target.path, path):
-        return None
-    return path
+    def handed_over(self, target: Target, path: str, in_repo: str) -> bool:
+        """Whether other files have the repo path that this one leaves; they are looked at anew then."""
+        rivals = self.claims.rivals(target, path, in_repo)
+        for rival in rivals:
+            if rival.sha256 is None:  # else the Hub is known to hold it
+                self._ledger.release(rival.target.root, [rival.path])
+                rival.target.settler.note(Change(rival.path, ChangeKind.FOUND, self._clock()))
+        return bool(rivals)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hf_watch.journal import Journal
     from hf_watch.ledger import Ledger, Root
     from hf_watch.lookout import Lookout
+    from hf_watch.mapping import Mapping
     from hf_watch.model import Destination, Fingerprint, Known
     from hf_watch.settings import ReceiptsMode
     from hf_watch.settle import Settler, Waiting
@@ -45,7 +46,7 @@ class TargetSpec:
 
     name: str
     source: str
-    prefix: str
+    mapping: Mapping
     wanted: Filter
     quiet_s: float
     max_wait_s: float
@@ -58,6 +59,7 @@ class TargetSpec:
     remove_empty_dirs: bool = False
     quarantine_dir: str = ""  # none: what cannot be published stays
     receipts: ReceiptsMode = "off"
+    on_clash: Literal["set_aside", "newest"] = "set_aside"
 
     @property
     def puts_away(self) -> bool:
@@ -139,7 +141,7 @@ class Target:
 
     def take_up(self, now: float) -> None:
         """Watch the root and scan all of it, if it is there; otherwise look for it again soon."""
-        self.root = self._ledger.root(self.destination, self.spec.source, self.spec.prefix)
+        self.root = self._ledger.root(self.destination, self.spec.source, self.spec.mapping.key)
         self._next_check = now + LOST_ROOT_CHECK_S
         path = os.path.realpath(self.spec.source)
         identity = scan.identity(path)
@@ -343,9 +345,16 @@ class Target:
 
     def _tidy(self) -> None:
         """Keep the ledger as small as what it describes."""
-        aside = (each.path for each in self._ledger.quarantined(self.root))
-        if gone := [path for path in aside if not self.spec.wanted.reaches(path) or scan.file_is_gone(self.path, path)]:
-            self._ledger.release(self.root, gone)
+        gone = [
+            each
+            for each in self._ledger.quarantined(self.root)
+            if not self.spec.wanted.reaches(each.path) or scan.file_is_gone(self.path, each.path)
+        ]
+        for each in gone:
+            if each.repo_path is not None:  # another file waits for it to go
+                self._settle(Change(each.path, ChangeKind.GONE, self._clock()))
+        if alone := [each.path for each in gone if each.repo_path is None]:
+            self._ledger.release(self.root, alone)
         self._ledger.give_back_space()
 
     def _name_unreadable(self, found: scan.Unreadable) -> None:

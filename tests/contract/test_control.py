@@ -31,6 +31,7 @@ from hf_watch.control.tallies import Tallies
 from hf_watch.errors import ConfigError, HfWatchError, NotRunningError
 from hf_watch.inbox import Inbox
 from hf_watch.ledger import Intended, Ledger
+from hf_watch.mapping import Mapping
 from hf_watch.model import Destination
 from hf_watch.status import TargetState, TargetStatus, WorkerStatus
 from tests.disk import without_privileges
@@ -64,7 +65,7 @@ class Seat:
 
     def daemon(self) -> Daemon:
         pauses = Pauses(self.directory / "paused.json")
-        target = Steered("drop", str(self.drop), "in", DESTINATION, 0, self.inbox, lambda: self.status)
+        target = Steered("drop", str(self.drop), Mapping("in"), DESTINATION, 0, self.inbox, lambda: self.status)
         return Daemon([target], self.ledger_file, pauses, pauses.load(), DESTINATION.endpoint, 300.0, self.clock)
 
     @contextmanager

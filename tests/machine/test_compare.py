@@ -13,7 +13,10 @@ from tests.engine import DESTINATION, Engine, target_spec
 from tests.fake_hub import FakeHub, Fault
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from hf_watch.model import RemoteFile
 
 PUBLISHED = {"incoming/a": b"a", "incoming/b": b"b", "incoming/d/c": b"c" * 5_000}
 
@@ -76,9 +79,9 @@ def test_a_comparison_keeps_no_other_destination_waiting(engine: Engine, tmp_pat
         root = ledger.root(DESTINATION, str(tmp_path / "drop"), "incoming")
         other._connection.execute("PRAGMA busy_timeout = 0")
 
-        def slow_pages() -> object:
+        def slow_pages() -> Iterator[RemoteFile]:
             for file in hub.tree("incoming"):
                 other.see_head(root, "written meanwhile")
-                yield file.repo_path.removeprefix("incoming/"), file
+                yield file
 
-        assert ledger.doubt_unlike(root, slow_pages()) == 0  # type: ignore[arg-type]
+        assert ledger.doubt_unlike(root, slow_pages()) == 0

@@ -11,7 +11,7 @@ from hf_watch.console import plan_json, plan_text
 from hf_watch.errors import MissingRepoError
 from hf_watch.ledger import Ledger
 from hf_watch.plan import Limits
-from hf_watch.preview import Estimate, Preview, Previewer, estimate
+from hf_watch.preview import Estimate, Preview, Previewer, estimate, settle_clashes
 from tests.disk import fill
 from tests.engine import DESTINATION, Engine, target_spec
 from tests.fake_hub import FakeHub
@@ -27,7 +27,7 @@ def _at_once(_count: int) -> float:
 def _preview(tmp_path: Path, hub: FakeHub | None, *, create_repo: bool = False, on_delete: str = "keep") -> Preview:
     spec = target_spec(tmp_path / "drop", on_delete=on_delete)
     with Ledger(tmp_path / "ledger.sqlite3", read_only=True) as ledger:
-        root = ledger.known_root(DESTINATION, spec.source, spec.prefix)
+        root = ledger.known_root(DESTINATION, spec.source, spec.mapping.key)
         return Previewer(spec, ledger, root, hub, create_repo=create_repo).preview()
 
 
@@ -99,3 +99,30 @@ def test_an_estimate_goes_by_files_bytes_and_pace(tmp_path: Path) -> None:
     assert estimate(found, Limits(100, 10), _at_once, 0.0).commits == 5
     assert estimate(found, Limits(1, 1 << 20), lambda count: 60.0 * count, 0.0).at_least_s == 10 * 60.0
     assert estimate(found, Limits(100, 1 << 20), _at_once, 5.0).at_least_s == 10.0
+
+
+@pytest.mark.parametrize("on_clash", ["set_aside", "newest"])
+@pytest.mark.parametrize("published", [(), ("x/a",)])
+def test_files_that_clash_are_named_as_a_pass_will(tmp_path: Path, on_clash: str, published: tuple[str, ...]) -> None:
+    spec = target_spec(tmp_path / "drop", path_in_repo="{name}", on_clash=on_clash)
+    hub = FakeHub()
+    files = {"x/a": b"1", "y/a": b"2", "b": b"3"}
+    fill(tmp_path / "drop", {name: files[name] for name in published})
+    Engine(tmp_path, [spec], hub).sync()
+    fill(tmp_path / "drop", {name: content for name, content in files.items() if name not in published})
+    os.utime(tmp_path / "drop" / "y/a", ns=(1 << 62, 1 << 62))
+    with Ledger(tmp_path / "ledger.sqlite3", read_only=True) as ledger:
+        found = Previewer(spec, ledger, ledger.known_root(DESTINATION, spec.source, spec.mapping.key), hub).preview()
+    settle_clashes([(spec, found)])
+    x, y = (str(tmp_path / "drop" / each / "a") for each in ("x", "y"))
+    reasons = {"x/a": f"{y} maps to the same repo path incoming/a", "y/a": f"{x} maps to the same repo path incoming/a"}
+    skipped = {"x/a", "y/a"} if on_clash == "set_aside" else {"x/a"}
+    assert {item.path: item.reason for item in found.skips} == {
+        path: reasons[path] for path in skipped if path not in published
+    }
+    assert {item.path for item in found.uploads} == {"b", "x/a", "y/a"} - skipped
+    before = dict(hub.repo.files)
+    Engine(tmp_path, [spec], hub).sync()
+    assert {path: content for path, content in hub.repo.files.items() if before.get(path) != content} == {
+        item.repo_path: files[item.path] for item in found.uploads
+    }

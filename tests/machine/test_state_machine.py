@@ -28,6 +28,7 @@ from hf_watch.errors import (
     RetryableError,
     UnauthorizedError,
 )
+from hf_watch.mapping import PLAIN, Content, Mapping
 from hf_watch.model import Change, ChangeKind, Delete, Gap
 from hf_watch.scan import digest_of
 from tests.engine import Clock, Engine, Running, target_spec
@@ -35,6 +36,8 @@ from tests.fake_hub import FakeHub, Fault, lost_answer
 from tests.mortal import Crash, Fate, MortalHub, MortalLedger
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hf_watch.model import Batch, Receipt
 
 LARGE = b"0123456789abcdef" * 8  # above `inline_bytes`: handed over by its path
@@ -70,18 +73,18 @@ OTHER_VERBS = ["head", "check_write", "find", "paths_info", "tree", "stage"]
 class WatchedHub(FakeHub):
     """A Hub that holds every commit against the disk as it is at that moment."""
 
-    def __init__(self, clock: Clock, drop: Path) -> None:
+    def __init__(self, clock: Clock, is_there: Callable[[str], bool]) -> None:
         super().__init__(bad=lambda path: path.endswith("/bad"), largest_regular_bytes=INLINE_BYTES)
         self.land_in: int | None = None  # calls
         self.on_call = self._pass_time
         self._clock = clock
-        self._drop = drop
+        self._is_there = is_there
         self._late_since = 0.0
 
     def commit(self, batch: Batch, parent: str | None = None) -> Receipt:
         for operation in batch.operations:
             if isinstance(operation, Delete):
-                assert not (self._drop / operation.repo_path.removeprefix("incoming/")).is_file(), "deleted unasked"
+                assert not self._is_there(operation.repo_path), "deleted unasked"
         if not self.late:
             self._late_since = self._clock()
         return super().commit(batch, parent)
@@ -103,6 +106,7 @@ class Publishing(RuleBasedStateMachine):
     """One target, one destination. Subclasses say what becomes of deleted files."""
 
     on_delete: ClassVar[Literal["keep", "mirror"]]
+    path_in_repo: ClassVar[str] = PLAIN
 
     @initialize()
     def begin(self) -> None:
@@ -112,11 +116,12 @@ class Publishing(RuleBasedStateMachine):
         (self.drop / ".anchor").touch()  # an empty root is a case of its own
         self.clock = Clock()
         self.fate = Fate()
-        self.hub = WatchedHub(self.clock, self.drop)
+        self.mapping = Mapping("incoming", self.path_in_repo)
+        self.hub = WatchedHub(self.clock, lambda in_repo: in_repo in self._placed())
         self.hub.repo.apply("", "theirs", dict(THEIRS), [])
         self.engine = Engine(
             self.work,
-            [target_spec(self.drop, on_delete=self.on_delete, rescan_s=20.0)],
+            [target_spec(self.drop, on_delete=self.on_delete, rescan_s=20.0, path_in_repo=self.path_in_repo)],
             MortalHub(self.hub, self.fate),
             inline_bytes=INLINE_BYTES,
             ledger_of=partial(MortalLedger, fate=self.fate),
@@ -205,7 +210,7 @@ class Publishing(RuleBasedStateMachine):
     @precondition(lambda self: self.running is None)  # a commit of ours would hide theirs until `--verify`
     @rule(path=FILES, content=st.one_of(st.none(), CONTENTS))
     def somebody_commits(self, path: str, content: bytes | None) -> None:
-        in_repo = f"incoming/{path}"
+        in_repo = self._place(path, b"1" if content is None else content)
         if content is None and in_repo not in self.hub.repo.files:
             return
         gone = [in_repo] if content is None else []
@@ -260,7 +265,7 @@ class Publishing(RuleBasedStateMachine):
     # What holds.
 
     def converged(self) -> None:
-        on_disk = {f"incoming/{path}": content for path, content in self._files().items() if path != "bad"}
+        on_disk = {in_repo: content for in_repo, content in self._placed().items() if not in_repo.endswith("/bad")}
         held = self.hub.repo.files
         assert {path: held.get(path) for path in on_disk} == on_disk
         if self.on_delete == "mirror":
@@ -298,6 +303,12 @@ class Publishing(RuleBasedStateMachine):
             for path in commit.deleted:
                 del held[path]
 
+    def _place(self, path: str, content: bytes) -> str:
+        return self.mapping.repo_path(path, Content(digest_of(content).sha256.hex(), 0, 0))
+
+    def _placed(self) -> dict[str, bytes]:
+        return {self._place(path, content): content for path, content in self._files().items()}
+
     def _files(self) -> dict[str, bytes]:
         return {
             str(path.relative_to(self.drop)): path.read_bytes()
@@ -306,8 +317,8 @@ class Publishing(RuleBasedStateMachine):
         }
 
     def _changed(self, paths: list[str], kind: ChangeKind, *, hinted: bool) -> None:
-        for path, content in self._files().items():
-            self.was_at.setdefault(f"incoming/{path}", set()).add(content)
+        for in_repo, content in self._placed().items():
+            self.was_at.setdefault(in_repo, set()).add(content)
         if hinted and self.running is not None:
             for path in paths:
                 self.running.hint(Change(path, kind, self.clock()))
@@ -330,6 +341,18 @@ class Mirroring(Publishing):
     on_delete = "mirror"
 
 
+class KeepingContents(Publishing):
+    """Each content has a repo path of its own, which files of one name and content share."""
+
+    on_delete = "keep"
+    path_in_repo = "{sha256:.8}/{name}"
+
+
+class MirroringContents(Publishing):
+    on_delete = "mirror"
+    path_in_repo = "{sha256:.8}/{name}"
+
+
 BOUNDS = settings(
     derandomize=True,
     database=None,
@@ -342,3 +365,7 @@ TestKeeping = Keeping.TestCase
 TestKeeping.settings = BOUNDS
 TestMirroring = Mirroring.TestCase
 TestMirroring.settings = settings(BOUNDS, max_examples=200)  # where more can go wrong
+TestKeepingContents = KeepingContents.TestCase
+TestKeepingContents.settings = BOUNDS
+TestMirroringContents = MirroringContents.TestCase
+TestMirroringContents.settings = BOUNDS

@@ -57,22 +57,25 @@ def _files(engine: Engine) -> dict[str, bytes]:
     return {path: content for path, content in engine.hub.repo.files.items() if content}
 
 
-def test_a_clash_of_two_files_on_one_repo_path_is_named_and_the_first_target_wins(
+def test_of_two_files_on_one_repo_path_neither_is_published_and_both_are_named(
     tmp_path: Path, clashing: Engine
 ) -> None:
     fill(tmp_path / "one", {"a": b"1"})
     fill(tmp_path / "two", {"a": b"2"})
     assembled = clashing.sync()
-    assert _files(clashing) == {"incoming/a": b"1"}
-    assert assembled.gave_up == {str(tmp_path / "two" / "a"): f"{tmp_path / 'one' / 'a'} is published at the same path"}
+    assert _files(clashing) == {}
+    assert assembled.gave_up == {
+        str(tmp_path / mine / "a"): f"{tmp_path / other / 'a'} maps to the same repo path incoming/a"
+        for mine, other in (("one", "two"), ("two", "one"))
+    }
 
 
-def test_when_the_first_target_loses_the_file_the_others_is_published(tmp_path: Path, clashing: Engine) -> None:
+def test_when_one_of_them_goes_the_other_is_published(tmp_path: Path, clashing: Engine) -> None:
     fill(tmp_path / "one", {"a": b"1"})
     fill(tmp_path / "two", {"a": b"2"})
     clashing.sync()
     (tmp_path / "one" / "a").unlink()
-    clashing.sync()
+    assert not clashing.sync().gave_up
     assert _files(clashing) == {"incoming/a": b"2"}
     (tmp_path / "two" / "a").unlink()
     clashing.sync()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from hf_watch.control.pauses import Pauses
     from hf_watch.inbox import Inbox
+    from hf_watch.mapping import Mapping
     from hf_watch.model import Destination
     from hf_watch.status import WorkerStatus
 
@@ -24,7 +25,7 @@ class Steered:
 
     name: str
     source: str  # as the ledger knows it
-    prefix: str
+    mapping: Mapping
     destination: Destination
     index: int  # among the targets of its worker
     inbox: Inbox
@@ -38,7 +39,7 @@ class Steered:
     @property
     def dest(self) -> str:
         """Where it goes, as an `hf://` URI."""
-        return f"{self.destination}/{self.prefix}" if self.prefix else str(self.destination)
+        return f"{self.destination}/{self.mapping.prefix}" if self.mapping.prefix else str(self.destination)
 
     @property
     def bound(self) -> Bound:

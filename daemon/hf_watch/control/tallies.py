@@ -65,7 +65,7 @@ class Tallies:
 def _tally(records: Records, each: Steered, midnight_s: float) -> Tally:
     latest = records.commits(each.destination, 1)
     return Tally(
-        quarantined=records.count_aside(each.destination, each.source, each.prefix, besides=IGNORED_REASON),
+        quarantined=records.count_aside(each.destination, each.source, each.mapping.key, besides=IGNORED_REASON),
         published_today=records.published_since(each.destination, midnight_s),
         latest=latest[0] if latest else None,
     )

@@ -139,7 +139,7 @@ def quarantine(daemon: Daemon, chosen: Sequence[Steered], after: str, limit: int
             if number < first or len(found) > limit:
                 continue
             page = records.aside(
-                each.destination, each.source, each.prefix, after=path if number == first else "",
+                each.destination, each.source, each.mapping.key, after=path if number == first else "",
                 limit=limit + 1 - len(found),
             )  # fmt: skip
             for aside in page:
