@@ -22,7 +22,7 @@ from hf_watch.ledger import Ledger
 from hf_watch.model import Destination
 from hf_watch.scan import digest_of
 from tests.disk import fill
-from tests.engine import Engine, Running, target_spec
+from tests.engine import DESTINATION, Engine, Running, target_spec
 from tests.fake_hub import FakeHub, Fault, lost_answer
 from tests.mortal import Crash, Fate, MortalHub, MortalLedger
 
@@ -185,6 +185,7 @@ class World:
                 self._go_on(left_s)
             except Crash:
                 self.restart()
+                self._judge_budget()
                 self._draw_death()
 
     def _go_on(self, duration_s: float) -> None:
@@ -202,6 +203,12 @@ class World:
     def _files(self) -> dict[str, bytes]:
         found = (path for path in self.drop.rglob("*") if path.is_file())
         return {f"incoming/{path.relative_to(self.drop)}": path.read_bytes() for path in found}
+
+    def _judge_budget(self) -> None:
+        """The next life has to know of every commit that the Hub counted."""
+        made = [change for change in self.side.history() if change.batch]
+        with MortalLedger(self._ledger, Fate()) as ledger:
+            assert len(ledger.commits_since(DESTINATION.endpoint, 0.0)) >= len(made)
 
     def judge(self) -> None:
         """Every commit was asked for, none made twice or for nothing; the Hub and the ledger hold what they should."""
@@ -351,10 +358,10 @@ def played(place: Path, side: Side, scenario: Scenario, on_delete: OnDelete, *de
     place.mkdir()
     world = World(place, side, on_delete, deaths)
     with capture_logs() as log:
-        world.play(scenario)
-    try:
-        world.judge()
-    except AssertionError as error:
-        error.add_note("\n".join([f"died at step {deaths}", *map(str, log)]))
-        raise
+        try:
+            world.play(scenario)
+            world.judge()
+        except AssertionError as error:
+            error.add_note("\n".join([f"died at step {deaths}", *map(str, log)]))
+            raise
     return world

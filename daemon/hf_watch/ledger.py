@@ -332,10 +332,13 @@ class Ledger:
             db.execute("DELETE FROM batch WHERE id = ? AND commit_id IS NULL", (batch_id,))
 
     def commits_since(self, endpoint: str, since_s: float) -> list[float]:
-        """The wall-clock times of the commits made on an endpoint, oldest first, for its hourly budget."""
+        """The wall-clock times of the commits made on an endpoint, oldest first, for its hourly budget.
+
+        A batch that was never answered counts: the Hub may have counted it.
+        """
         rows = self._rows(
             "SELECT at_s FROM batch JOIN destination ON destination.id = destination_id"
-            " WHERE endpoint = ? AND at_s >= ? AND commit_id IS NOT NULL ORDER BY at_s",
+            " WHERE endpoint = ? AND at_s >= ? ORDER BY at_s",
             (endpoint, since_s),
         )
         return [float(at_s) for (at_s,) in rows]

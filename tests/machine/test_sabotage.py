@@ -1,0 +1,134 @@
+"""Each of the ways to notice and to repeat, alone: what the others would make up for is taken away.
+
+docs/testing.md says which tests fail when one of them is taken out of the code.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from hf_watch.errors import AmbiguousError, MovedError, RetryableError, UnreachableError
+from hf_watch.model import Change, ChangeKind
+from hf_watch.watch import RootWatch
+from tests.disk import fill
+from tests.engine import Engine, Running, target_spec
+from tests.fake_hub import FakeHub, Fault, lost_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from hf_watch.model import Gap
+    from hf_watch.ports import Sink
+    from hf_watch.target import TargetSpec
+
+NEVER_S = 1e9
+RESCAN_S = 20.0
+SETTLED_S = 5.0
+
+Steps = dict[str, ChangeKind]  # what happens to which path
+
+
+class Deaf:
+    """A ports.Sink that hears nothing."""
+
+    def put(self, hint: Change | Gap) -> None:
+        pass
+
+
+def deaf_watch(spec: TargetSpec, _sink: Sink) -> RootWatch:
+    """A real watch whose events lead nowhere."""
+    return RootWatch(spec.source, Deaf())
+
+
+def _everything(drop: Path) -> Iterator[Steps]:
+    """Step by step all that can happen to a file, and what a watch says of it."""
+    fill(drop, {"a": b"1", "b": b"1", "d/c": b"1"})
+    yield dict.fromkeys(("a", "b", "d/c"), ChangeKind.CLOSED)
+    fill(drop, {"a": b"2"})
+    yield {"a": ChangeKind.CLOSED}
+    (drop / "b").unlink()
+    yield {"b": ChangeKind.GONE}
+    (drop / "d" / "c").rename(drop / "e")
+    yield {"d/c": ChangeKind.GONE, "e": ChangeKind.ARRIVED}
+    fill(drop, {"new/below/f": b"3"})
+    yield {"new/below/f": ChangeKind.CLOSED}
+
+
+def _on_disk(drop: Path) -> dict[str, bytes]:
+    return {f"incoming/{path.relative_to(drop)}": path.read_bytes() for path in drop.rglob("*") if path.is_file()}
+
+
+def _tell(running: Running, step: Steps) -> None:
+    for path, kind in step.items():
+        running.hint(Change(path, kind, running.clock()))
+
+
+def _engine(tmp_path: Path, hub: FakeHub, rescan_s: float) -> Engine:
+    (tmp_path / "drop").mkdir()
+    spec = target_spec(tmp_path / "drop", on_delete="mirror", rescan_s=rescan_s, poll_s=NEVER_S)
+    return Engine(tmp_path, [spec], hub, watch_of=deaf_watch)
+
+
+@contextmanager
+def _running(engine: Engine) -> Iterator[Running]:
+    with engine.running() as running:
+        try:
+            yield running
+        finally:
+            running.worker._targets[0].stop()
+
+
+def test_without_events_the_rescan_alone_publishes_everything(tmp_path: Path) -> None:
+    hub = FakeHub()
+    engine = _engine(tmp_path, hub, RESCAN_S)
+    with _running(engine) as running:
+        running.go_on(SETTLED_S)
+        for _ in _everything(tmp_path / "drop"):
+            running.go_on(RESCAN_S + SETTLED_S)
+            assert hub.repo.files == _on_disk(tmp_path / "drop")
+
+
+def test_without_events_and_rescans_nothing_is_published(tmp_path: Path) -> None:
+    """The two tests beside this one show something only while this one holds."""
+    hub = FakeHub()
+    engine = _engine(tmp_path, hub, NEVER_S)
+    with _running(engine) as running:
+        running.go_on(SETTLED_S)
+        for _ in _everything(tmp_path / "drop"):
+            running.go_on(3_600.0)
+    assert not hub.repo.files
+
+
+DOWN = Fault(UnreachableError("no answer: connection refused"))
+FAILURES: dict[str, Callable[[FakeHub], None]] = {
+    "nothing": lambda _: None,
+    "stage": lambda hub: hub.fail("stage", DOWN),
+    "asking": lambda hub: hub.fail("paths_info", DOWN),
+    "refused": lambda hub: hub.fail("commit", Fault(RetryableError("503: Service Unavailable"))),
+    "moved": lambda hub: hub.fail("commit", Fault(MovedError("409: Another commit operation is in progress"))),
+    "not landed": lambda hub: hub.fail("commit", Fault(AmbiguousError("504: Gateway Time-out"))),
+    "answer lost": lambda hub: hub.fail("commit", lost_answer()),
+    "landed late": lambda hub: hub.fail("commit", Fault(AmbiguousError("504: Gateway Time-out"), late=True)),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_without_rescans_the_retries_alone_publish_everything(failure: str, tmp_path: Path) -> None:
+    hub = FakeHub()
+    engine = _engine(tmp_path, hub, NEVER_S)
+    with _running(engine) as running, capture_logs() as logs:
+        running.go_on(SETTLED_S)
+        for step in _everything(tmp_path / "drop"):
+            FAILURES[failure](hub)
+            _tell(running, step)
+            running.go_on(SETTLED_S)
+            hub.land()
+            running.go_on(300.0)
+            assert hub.repo.files == _on_disk(tmp_path / "drop")
+    assert [each["target"] for each in logs if each["event"] == "target.scanned"] == ["drop"]
+    assert len({commit.batch_id for commit in hub.repo.commits}) == len(hub.repo.commits)
