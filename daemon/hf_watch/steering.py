@@ -97,8 +97,8 @@ class Steering:
         now = self._clock()
         match request.command:
             case Pause(target):
+                self._targets[target].is_paused = True  # first: it holds even if the ledger cannot be written now
                 self._publisher.give_back()
-                self._targets[target].is_paused = True
                 request.answer(Answer())
             case Resume(target):
                 self._targets[target].is_paused = False
