@@ -10,9 +10,9 @@ def main() -> NoReturn:
     """The console script."""
     if sys.platform != "linux":
         sys.exit("hf-watch: it runs on Linux only, where the kernel tells about changes and about writers")
-    from hf_watch import cli  # noqa: PLC0415  as above
+    from hf_watch.cli.main import main as begin  # noqa: PLC0415  as above
 
-    cli.main()
+    begin()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The commands that talk to a running daemon: status, pause, resume, retry, flush, history. They print, like `cli`."""
+"""The commands that talk to a running daemon: status, pause, resume, retry, flush, history."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hf_watch import console, logs, places, setting_sources
+from hf_watch.cli import exit_codes
+from hf_watch.cli.surroundings import ENV_FILE
 from hf_watch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     from hf_watch.control.client import Client
     from hf_watch.control.contract import DoneView
 
-EXIT_FAILED = 1
-ENV_FILE = Path(".env")
 WATCH_EVERY_S = 2.0
 
 
@@ -85,7 +85,7 @@ def status(*, as_json: bool, watch: bool, **where: Any) -> int:
                     click.clear()
                 click.echo("\n".join(console.status_text(view)))
             if not watch:
-                return 0 if view.health == "healthy" else EXIT_FAILED
+                return 0 if view.health == "healthy" else exit_codes.FAILED
             time.sleep(WATCH_EVERY_S)
 
 
@@ -147,7 +147,7 @@ def flush(*, wait: bool, timeout_s: float | None, as_json: bool, **where: Any) -
     with _daemon(**where) as client:
         view = client.flush(wait=wait, timeout_s=timeout_s)
     click.echo(view.model_dump_json(indent=2) if as_json else "\n".join(console.flush_text(view)))
-    return 0 if view.published is not False else EXIT_FAILED
+    return 0 if view.published is not False else exit_codes.FAILED
 
 
 @click.command()

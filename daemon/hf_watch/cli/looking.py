@@ -1,0 +1,69 @@
+"""The commands that look and change nothing: plan, check, config."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hf_watch import checks, console, places, setting_sources
+from hf_watch.cli import exit_codes
+from hf_watch.cli.options import common_options
+from hf_watch.cli.surroundings import ENV_FILE, app_of
+from hf_watch.settings import Settings
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="for scripts")
+@click.option("--offline", is_flag=True, help="do not ask the Hub what it holds already")
+@common_options
+def plan(*, as_json: bool, offline: bool, **options: Any) -> None:
+    """Say what a pass would upload, delete and skip, and why. Changes nothing."""
+    with app_of(options, needs_token=not offline) as app:
+        previews, total = app.plan(ask_hub=not offline)
+    if as_json:
+        click.echo(json.dumps(console.plan_json(previews, total), indent=2))
+    else:
+        click.echo("\n".join(console.plan_text(previews, total)))
+    if any(preview.problem for preview in previews):
+        raise click.exceptions.Exit(exit_codes.FAILED)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="for scripts")
+@common_options
+def check(*, as_json: bool, **options: Any) -> None:
+    """Check settings, token, permission, watch limits and file systems; say what to do about each."""
+    with app_of(options) as app:
+        from huggingface_hub import constants  # noqa: PLC0415  as above
+
+        place = "HF_TOKEN" if os.environ.get("HF_TOKEN") else constants.HF_TOKEN_PATH
+        found = [checks.settings(len(app.settings.target)), checks.token(place), *app.check(Path(constants.HF_HOME))]
+    if as_json:
+        click.echo(json.dumps(console.checks_json(found), indent=2))
+    else:
+        click.echo("\n".join(console.checks_text(found)))
+    if console.any_failed(found):
+        raise click.exceptions.Exit(exit_codes.FAILED)
+
+
+@click.command()
+@click.option("--schema", is_flag=True, help="print the settings' JSON Schema instead")
+@common_options
+def config(*, schema: bool, **options: Any) -> None:
+    """Print the settings in force, or their JSON Schema."""
+    if schema:
+        click.echo(json.dumps(Settings.model_json_schema(), indent=2))
+        return
+    options.pop("local")
+    setting_sources.prepare_environment(ENV_FILE)
+    loaded = setting_sources.load(options, options.pop("config"), ENV_FILE)
+    state_dir = places.state_dir_of(loaded.settings, loaded.config)
+    places.check(loaded.settings, [state_dir])
+    click.echo(json.dumps(console.config_json(loaded.settings, loaded.file, state_dir), indent=2))
+
+
+COMMANDS = (plan, check, config)

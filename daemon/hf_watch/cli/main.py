@@ -1,0 +1,67 @@
+"""Where the command line comes together: every command, and each error as a line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+import click
+from click.shell_completion import get_completion_class
+
+from hf_watch import __version__, logs
+from hf_watch.cli import daemon, exit_codes, local_hub, looking, publishing
+from hf_watch.errors import ConfigError, HfWatchError, NotRunningError
+from hf_watch.paths import printable
+
+
+def main() -> NoReturn:
+    """The console script: every error of ours is a line or a few, and an exit code that scripts can rely on."""
+    sys.exit(_code())
+
+
+def _code() -> int:
+    try:
+        return int(cli.main(prog_name="hf-watch", standalone_mode=False) or 0)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except ConfigError as error:
+        _complain(error)
+        return exit_codes.CONFIG
+    except NotRunningError as error:
+        _complain(error)
+        return exit_codes.NOT_RUNNING
+    except HfWatchError as error:
+        _complain(error)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the last flush has nowhere to fail
+    except click.Abort:
+        pass
+    return exit_codes.FAILED
+
+
+def _complain(error: HfWatchError) -> None:
+    for line in str(error).splitlines():
+        click.echo(f"hf-watch: {printable(logs.redacted(line))}", err=True)
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script that completes hf-watch's commands: eval "$(hf-watch completion bash)"."""
+    found = get_completion_class(shell)
+    if found is None:
+        raise ConfigError(f"nothing is known of {shell}")
+    click.echo(found(cli, {}, "hf-watch", "_HF_WATCH_COMPLETE").source())
+
+
+COMMANDS = (*publishing.COMMANDS, *looking.COMMANDS, *daemon.COMMANDS, *local_hub.COMMANDS, completion)
+
+
+@click.group(commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
+@click.version_option(__version__, prog_name="hf-watch", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Watch directories, and publish what settles there to Hugging Face Hub repos."""

@@ -1,0 +1,96 @@
+"""What a command works in: the settings in force, the Hub that it talks to, a token.
+
+The Hub's client reads its settings from the environment when it is imported, so `.env` comes first, and what needs the
+client is imported inside the functions, here and in the commands.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hf_watch import logs, places, setting_sources
+from hf_watch.cli.options import DEFAULT_HUB
+from hf_watch.errors import ConfigError, SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hf_watch.app import App, Endpoint
+
+ENV_FILE = Path(".env")
+LOCAL_TOKEN = "hf_local_hub_takes_any_token"  # noqa: S105  the local Hub asks for one, whichever it is
+
+
+@contextmanager
+def app_of(options: dict[str, Any], *, needs_token: bool = True) -> Iterator[App]:
+    """The settings of the command line's options, checked, and a local Hub if one was asked for."""
+    config, local = options.pop("config"), options.pop("local")
+    setting_sources.prepare_environment(ENV_FILE)
+    loaded = setting_sources.load(options, config, ENV_FILE)
+    settings = loaded.settings if local is None else loaded.settings.creating_repos()
+    state_dir = places.state_dir_of(settings, loaded.config)
+    hub_dir = hub_dir_of(local) if local is not None else None
+    places.check(settings, [state_dir, *([hub_dir] if hub_dir else [])])
+    logs.configure(settings.log_level)
+    with ExitStack() as opened:
+        endpoint = opened.enter_context(endpoint_of(hub_dir))
+        look_for_token(required=needs_token)
+        from hf_watch.app import App  # noqa: PLC0415  it imports the client
+
+        yield App(settings, state_dir, endpoint)
+
+
+def hub_dir_of(local: str) -> Path:
+    return (Path(local) if local != DEFAULT_HUB else places.local_hub_dir()).absolute()
+
+
+@contextmanager
+def endpoint_of(hub_dir: Path | None) -> Iterator[Endpoint]:
+    """The Hub to talk to; a local one runs as long as the context."""
+    if hub_dir is None:
+        from huggingface_hub import constants  # noqa: PLC0415  it reads the environment, which is ready now
+
+        from hf_watch.app import Endpoint  # noqa: PLC0415  as above
+
+        if not constants.ENDPOINT.startswith(("http://", "https://")):
+            raise ConfigError(f"HF_ENDPOINT = {constants.ENDPOINT!r}: it should begin with https:// or http://")
+        yield Endpoint(constants.ENDPOINT, constants.ENDPOINT)
+        return
+    from hf_watch.local_hub import LocalHub  # noqa: PLC0415  it brings a web server along
+
+    hub = LocalHub(hub_dir, open_namespaces=True)
+    with ExitStack() as opened:
+        with hub_can_be(hub_dir):
+            opened.enter_context(hub)
+        os.environ["HF_ENDPOINT"] = hub.url
+        os.environ["HF_TOKEN"] = LOCAL_TOKEN  # a real one has no business there
+        from hf_watch.app import Endpoint  # noqa: PLC0415  as above
+
+        click.echo(f"local Hub: {hub.url}, kept in {hub_dir}; each repo's files: {hub_dir}/repos", err=True)
+        yield Endpoint(f"local:{hub_dir}", hub.url)
+
+
+@contextmanager
+def hub_can_be(directory: Path) -> Iterator[None]:
+    """Whatever a local Hub cannot have, its directory or its port, is a line."""
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(f"{directory}: no local Hub can run there ({error.strerror})") from error
+
+
+def look_for_token(*, required: bool) -> None:
+    from huggingface_hub import get_token  # noqa: PLC0415  as above
+
+    try:
+        token = get_token()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"the place of the token cannot be read ({' '.join(str(error).split())})") from error
+    logs.redact(token)
+    if required and not token:
+        raise ConfigError("no token: set HF_TOKEN, or HF_TOKEN_PATH to a file with one, or log in with `hf auth login`")
