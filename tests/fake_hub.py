@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections import deque
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from hf_watch.errors import AmbiguousError, MissingEntryError, MissingRepoError, MovedError, RejectedError
 from hf_watch.model import Delete, Digest, Outcome, Receipt, RemoteFile, Staged
+from hf_watch.paths import parents
 from hf_watch.scan import digest_of
 
 if TYPE_CHECKING:
@@ -47,6 +49,9 @@ class FakeRepo:
         for path in deleted:
             if path not in self.files:
                 raise MissingEntryError(f"404: {path} does not exist")
+        files = (self.files.keys() - set(deleted)) | added.keys()
+        if both := files.intersection(above for path in files for above in parents(path)):
+            raise RejectedError(f"400: files and directories: {both}")
         self.files.update(added)
         for path in deleted:
             del self.files[path]
@@ -132,7 +137,8 @@ class FakeHub:
         """What was still under way arrives; as on the Hub, only if no commit has happened since."""
         for head, batch in self.late:
             if head == self.repo.head:
-                self.repo.apply(batch.id, batch.message, *_effect(batch.operations))
+                with contextlib.suppress(RejectedError):  # then it never lands
+                    self.repo.apply(batch.id, batch.message, *_effect(batch.operations))
         self.late.clear()
 
     def find(self, batch_id: str) -> str | None:

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 def parent(path: str) -> str:
     """The directory that holds `path`; `""` for what lies directly in the root."""
     return path.rpartition("/")[0]
+
+
+def parents(path: str) -> Iterator[str]:
+    """The directories that `path` lies in, the nearest first, without the root."""
+    above = parent(path)
+    while above:
+        yield above
+        above = parent(above)
 
 
 def join(directory: str, name: str) -> str:

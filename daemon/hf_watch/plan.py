@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -38,6 +39,21 @@ def differences(present: Mapping[str, Fingerprint], known: Mapping[str, Known]) 
     """Compare the files of a directory with the ledger's, by name; equal fingerprints are the cheapest way to skip."""
     changed = tuple(name for name, fingerprint in present.items() if not unchanged(fingerprint, known.get(name)))
     return Differences(changed, tuple(name for name in known if name not in present))
+
+
+def look_alikes(names: Iterable[str]) -> list[tuple[str, str]]:
+    """The names that are another one's where neither case nor the way of writing an accent counts, each with that one.
+
+    The Hub, as git, takes them for two; who clones the repo on macOS or Windows gets one of them.
+    """
+    seen: dict[str, str] = {}
+    found = []
+    for name in sorted(names):
+        folded = name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
+        first = seen.setdefault(folded, name)
+        if first is not name:
+            found.append((name, first))
+    return found
 
 
 def unchanged(fingerprint: Fingerprint, known: Known | None) -> bool:

@@ -17,6 +17,7 @@ from hf_watch.mapping import Content, Unpublishable
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import printable
 from hf_watch.receipts import FileReceipt
+from hf_watch.right_of_way import TAKEN_REASON, RightOfWay, Way
 from hf_watch.second_look import SecondLook
 from hf_watch.settle import may_read
 
@@ -67,6 +68,7 @@ class Snapshots:
         self._after_upload = after_upload
         self._receipts = receipts
         self._single_pass = single_pass
+        self._right_of_way = RightOfWay(ledger, clock)
         self.second_look = SecondLook(ledger, after_upload, clock, wall_clock_ns)
         self.claims = Claims(ledger, targets)
         self._touched: dict[int, list[Found]] = {}
@@ -97,6 +99,7 @@ class Snapshots:
 
     def flush(self) -> None:
         """Write down what needed no commit."""
+        self._right_of_way.ask()
         for index in self._touched.keys() | self._forgotten.keys():
             target, touched = self._targets[index], self._touched.pop(index, [])
             self._receive(target, self._held.pop(index, []), None)
@@ -155,6 +158,8 @@ class Snapshots:
         self._pulse.beat("reading a file", before.size_bytes / SLOWEST_READ_BYTES_PER_S)
         open_allowed = target.spec.publish_open and target.settler.overdue(waiting, self._clock())
         if not open_allowed and self._is_busy(target, waiting, fd, before):
+            return None
+        if (known is None or known.digest is None) and not self._has_way(target, waiting, before):
             return None
         snapshot = scan.read(
             fd, waiting.path, before, self._inline_bytes, open_allowed=open_allowed, wall_clock_ns=self._wall_clock_ns
@@ -250,6 +255,15 @@ class Snapshots:
     def _set_aside_at(self, claim: Claim, rivals: Sequence[Claim], in_repo: str) -> None:
         self.set_aside(claim.target, claim.path, claim.fingerprint, reason(claim, rivals, in_repo), in_repo)
 
+    def _has_way(self, target: Target, waiting: Waiting, before: Fingerprint) -> bool:
+        """Whether nothing else stands at its path on the Hub; otherwise it was given back, or set aside."""
+        way = self._right_of_way.of(target, waiting.path)
+        if way is Way.CLEARING:
+            target.settler.look_again(waiting, self._clock(), before)
+        elif way is Way.TAKEN:
+            self.set_aside(target, waiting.path, before, TAKEN_REASON)
+        return way is Way.FREE
+
     def touch(self, found: Found, *, is_new: bool = True) -> None:
         """The Hub holds this content already: only to be written down, with a receipt if the ledger did not know."""
         self.look_again_if_racy(found)
@@ -308,8 +322,12 @@ class Snapshots:
             if aside is not None:
                 self._forget(target, path)
             return None
-        if self.handed_over(target, path, known.repo_path) or target.spec.on_delete == "keep":
+        if self.handed_over(target, path, known.repo_path):
             self._forget(target, path)
+            return None
+        if target.spec.on_delete == "keep" and not self._right_of_way.must_leave(target, path):
+            if not self._right_of_way.stays_known(target, path):
+                self._forget(target, path)
             return None
         if known.generation != target.generation:
             return None  # it was last seen in another directory that stood at the root's path

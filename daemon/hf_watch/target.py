@@ -14,7 +14,7 @@ from hf_watch.dirty import ScanQueue
 from hf_watch.errors import SourceError
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import join, parent, printable
-from hf_watch.plan import differences
+from hf_watch.plan import differences, look_alikes
 from hf_watch.status import TargetState
 
 if TYPE_CHECKING:
@@ -189,6 +189,10 @@ class Target:
         self._scans.add("")
         self._next_rescan = now + self.spec.rescan_s
         self._next_poll = now + self.spec.poll_s
+
+    def scan_below(self, path: str) -> None:
+        """Ask for a scan of what is, or was, below `path`."""
+        self._scans.add(path)
 
     def scan_now(self, now: float) -> None:
         """The same, without a pause after the scan before."""
@@ -369,6 +373,8 @@ class Target:
         known = self._ledger.directory(self.root, listing.directory)
         found = differences(listing.files, known)
         self._restore(listing)
+        if found.changed:
+            self._name_look_alikes(listing, found.changed)
         # A published file that is to be archived or deleted is due as well: the disk is what remembers it.
         for name in listing.files if self.spec.puts_away else found.changed:
             change = Change(join(listing.directory, name), ChangeKind.FOUND, self._clock())
@@ -385,6 +391,14 @@ class Target:
                 self.journal.tell("warning", "path.stays", join(listing.directory, name), str(error))
             else:
                 self._scans.add(listing.directory)
+
+    def _name_look_alikes(self, listing: scan.Listing, changed: tuple[str, ...]) -> None:
+        for name, other in look_alikes([*listing.files, *listing.directories]):
+            path = join(listing.directory, name)
+            is_new_directory = name in listing.directories and not self._ledger.has_below(self.root, path)
+            if name in changed or other in changed or is_new_directory:
+                reason = f"on macOS and Windows it is the same file as {printable(other)}"
+                self.journal.tell("warning", "path.collided", path, reason)
 
     def _miss(self, directory: str, names: tuple[str, ...]) -> Iterator[None]:
         for name in names:

@@ -217,3 +217,16 @@ def test_a_hub_that_is_not_there_is_retryable_and_takes_no_time(tmp_path: Path) 
     client = HubClient(Destination(url, "dataset", "acme/drop", "main"), token=lambda: "hf_contract")
     with pytest.raises(HubError):
         client.head()
+
+
+@pytest.mark.parametrize("in_place_of", ["a", "a/b/c"])
+def test_a_path_is_a_file_or_a_directory(subject: Subject, in_place_of: str) -> None:
+    subject.put({"a/b": SMALL})
+    with pytest.raises(RejectedError):
+        subject.put({in_place_of: SMALL})
+    with pytest.raises(RejectedError):
+        subject.put({"x": SMALL, "x/y": SMALL})
+    assert subject.held() == {"a/b": len(SMALL)}
+    subject.commit([Delete("a/b")])
+    subject.put({in_place_of: SMALL})
+    assert subject.held() == {in_place_of: len(SMALL)}

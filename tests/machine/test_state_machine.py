@@ -6,6 +6,7 @@ of the ledger or the Hub, in single passes and in a daemon that goes on turn by 
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections import deque
@@ -25,11 +26,14 @@ from hf_watch.errors import (
     MissingEntryError,
     MissingRepoError,
     MovedError,
+    RejectedError,
     RetryableError,
     UnauthorizedError,
 )
 from hf_watch.mapping import PLAIN, Content, Mapping
 from hf_watch.model import Change, ChangeKind, Delete, Gap
+from hf_watch.paths import parents
+from hf_watch.right_of_way import TAKEN_REASON
 from hf_watch.scan import digest_of
 from tests.engine import Clock, Engine, Running, target_spec
 from tests.fake_hub import FakeHub, Fault, lost_answer
@@ -52,7 +56,7 @@ DEATHS = st.one_of(
     st.tuples(st.just("ledger"), st.integers(0, 24)),
     st.tuples(st.just(""), st.integers(0, 40)),
 )
-THEIRS = {"README.md": b"theirs", "other/a": b"theirs", "incoming/theirs": b"theirs", "incoming/d/theirs": b"theirs"}
+THEIRS = {"README.md": b"theirs", "other/a": b"theirs", "incoming/theirs": b"theirs", "incoming/g/theirs": b"theirs"}
 DEFINITE = [
     RetryableError("503: Service Unavailable"),
     RetryableError("429: Too Many Requests", retry_after_s=20.0),
@@ -129,6 +133,7 @@ class Publishing(RuleBasedStateMachine):
         )
         self.process = ExitStack()
         self.running: Running | None = None
+        self.were_directories: set[str] = set()  # repo paths at which a directory stood once
         self.was_at: dict[str, set[bytes]] = {}  # every content that a path ever had on disk
         self.theirs: dict[str, bytes | None] = {}  # what others put or left at a path of ours
         self.unseen: set[str] = set()  # what others did since the branch was last compared with the ledger
@@ -214,7 +219,10 @@ class Publishing(RuleBasedStateMachine):
         if content is None and in_repo not in self.hub.repo.files:
             return
         gone = [in_repo] if content is None else []
-        self.hub.repo.apply("", "theirs", {} if content is None else {in_repo: content}, gone)
+        try:
+            self.hub.repo.apply("", "theirs", {} if content is None else {in_repo: content}, gone)
+        except RejectedError:
+            return  # a file where a directory is, or the reverse
         self.theirs[in_repo] = content
         self.unseen.add(in_repo)
 
@@ -265,12 +273,24 @@ class Publishing(RuleBasedStateMachine):
     # What holds.
 
     def converged(self) -> None:
-        on_disk = {in_repo: content for in_repo, content in self._placed().items() if not in_repo.endswith("/bad")}
+        kept_out = {self._place(path, content) for path, content in self._files().items() if path in self._kept_out()}
+        placed = {in_repo: content for in_repo, content in self._placed().items() if not in_repo.endswith("/bad")}
+        on_disk = {in_repo: content for in_repo, content in placed.items() if in_repo not in kept_out}
         held = self.hub.repo.files
         assert {path: held.get(path) for path in on_disk} == on_disk
         if self.on_delete == "mirror":
             rest = {path: content for path, content in held.items() if path not in on_disk and path not in THEIRS}
+            rest = {path: content for path, content in rest.items() if path not in kept_out}
             assert rest == {path: content for path, content in rest.items() if self.theirs.get(path) == content}
+
+    def _kept_out(self) -> set[str]:
+        """Files that were set aside since something that is not ours to delete stood in their way."""
+        with closing(sqlite3.connect(self.work / "ledger.sqlite3")) as db:
+            rows = db.execute("SELECT dir, name, reason FROM quarantine").fetchall()
+        ways = (TAKEN_REASON, "400: files and directories")
+        return {
+            os.fsdecode(directory + b"/" + name).lstrip("/") for directory, name, why in rows if why.startswith(ways)
+        }
 
     @invariant()
     def what_the_ledger_vouches_for_the_hub_holds(self) -> None:
@@ -296,7 +316,7 @@ class Publishing(RuleBasedStateMachine):
         assert len(set(batches)) == len(batches), "a batch was committed twice"
         for commit in self.hub.repo.commits:
             if commit.batch_id:
-                assert not commit.deleted or self.on_delete == "mirror"
+                assert self.on_delete == "mirror" or self.were_directories.issuperset(commit.deleted)
                 assert all(held[path] in self.was_at[path] for path in commit.deleted)
                 assert all(content in self.was_at[path] for path, content in commit.added.items())
             held.update(commit.added)
@@ -319,6 +339,7 @@ class Publishing(RuleBasedStateMachine):
     def _changed(self, paths: list[str], kind: ChangeKind, *, hinted: bool) -> None:
         for in_repo, content in self._placed().items():
             self.was_at.setdefault(in_repo, set()).add(content)
+        self.were_directories.update(f"incoming/{above}" for path in self._files() for above in parents(path))
         if hinted and self.running is not None:
             for path in paths:
                 self.running.hint(Change(path, kind, self.clock()))

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from .git_ids import blob_id, pointer_id
 from .records import Discussion, File, NotShown, Repo, Revision
-from .refusals import branch_moved, entry_not_found, revision_not_found
+from .refusals import bad_request, branch_moved, entry_not_found, revision_not_found
+from .repo_paths import parents
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -191,6 +192,7 @@ class Store:
                 "INSERT INTO version (repo_id, path, seq) VALUES (?, ?, ?)", [(repo.id, path, seq) for path in deleted]
             )
             self._put(repo.id, branch_id, seq, edit.regular, edit.large)
+            self._check_kinds(branch_id, [*edit.regular, *edit.large])
             db.execute("UPDATE branch SET head = ? WHERE id = ?", (seq, branch_id))
         return self._read_revision(seq)
 
@@ -217,6 +219,18 @@ class Store:
             )
             db.execute("UPDATE branch SET head = ? WHERE id = ?", (seq, branch_id))
         return self._read_revision(seq)
+
+    def _check_kinds(self, branch_id: int, added: list[str]) -> None:
+        """Refusal 400 when a path would be a file and a directory, which no git tree holds."""
+        for path in added:
+            around = self._all(
+                "SELECT path FROM entry WHERE branch_id = ? AND path > ? AND path < ? LIMIT 1",
+                branch_id, f"{path}/", f"{path}0",
+            )  # fmt: skip
+            for above in parents(path):
+                around += self._all("SELECT path FROM entry WHERE (branch_id, path) = (?, ?)", branch_id, above)
+            if around:
+                raise bad_request(f"{path!r} and {around[0][0]!r}: a path is a file or a directory")
 
     def _deleted(self, branch_id: int, edit: Edit) -> list[str]:
         """Every file that goes; Refusal 404 for a path where nothing is."""

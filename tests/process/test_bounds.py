@@ -1,0 +1,32 @@
+"""Promise 9 by inputs made to break it; tests/soak has the same with far more of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hf_watch.local_hub import LocalHub
+from tests import bounds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(name="hub")
+def _hub(tmp_path: Path) -> Iterator[LocalHub]:
+    with LocalHub(tmp_path / "hub", open_namespaces=True) as hub:
+        yield hub
+
+
+def test_large_files_due_at_once_take_no_more_memory_than_stated(hub: LocalHub, tmp_path: Path) -> None:
+    bounds.memory_holds(tmp_path, hub, files=8)
+
+
+def test_64_descriptors_suffice(hub: LocalHub, tmp_path: Path) -> None:
+    bounds.descriptors_suffice(tmp_path, hub, files=300)
+
+
+def test_the_number_of_threads_stays(hub: LocalHub, tmp_path: Path) -> None:
+    bounds.threads_stay(tmp_path, hub, files=600)
