@@ -127,6 +127,25 @@ def test_architecture_lists_every_module_with_its_job() -> None:
     assert found[0] == modules_table()
 
 
+EVENT = re.compile(r"[a-z_]+\.[a-z_]+")
+TELLS = frozenset({"info", "warning", "error", "critical", "exception", "tell"})  # of a logger, and of a journal
+
+
+def _events(file: Path) -> Iterator[str]:
+    """The names of what a module logs, but for what is logged to find faults with."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in TELLS:
+            texts = [each.value for each in node.args if isinstance(each, ast.Constant)]
+            yield from (text for text in texts if isinstance(text, str) and EVENT.fullmatch(text))
+
+
+def test_readme_tells_an_operator_of_every_event() -> None:
+    readme = (ROOT / "README.md").read_text()
+    events = {event for file in PACKAGE.rglob("*.py") for event in _events(file)}
+    assert len(events) > 30
+    assert not [event for event in sorted(events) if f"`{event}`" not in readme]
+
+
 def test_readme_lists_every_setting_with_its_default() -> None:
     found = TABLE.search((ROOT / "README.md").read_text())
     assert found is not None
