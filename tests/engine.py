@@ -15,6 +15,7 @@ from hf_watch.filters import Filter
 from hf_watch.inbox import Hints, Inbox
 from hf_watch.ledger import Ledger
 from hf_watch.mapping import PLAIN, Mapping
+from hf_watch.measured import ignore
 from hf_watch.model import Destination
 from hf_watch.outage import Outage
 from hf_watch.pace import Throttle, full_bucket
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from hf_watch.measured import Observe
     from hf_watch.model import Change, Gap
     from hf_watch.ports import Hub, Sink, Watch
     from hf_watch.publish import Parcel
@@ -130,6 +132,7 @@ class Engine:
     receipts: Kept = field(default_factory=Kept)
     clock: Clock = field(default_factory=Clock)
     wall_clock_ns: Callable[[], int] = time.time_ns
+    observe: Observe = ignore
 
     @contextmanager
     def assembled(self, *, single_pass: bool = True) -> Iterator[Assembled]:
@@ -153,6 +156,7 @@ class Engine:
                     watch_of=self.watch_of, message=message, receipts=self.receipts, clock=self.clock,
                     wall_clock_ns=self.wall_clock_ns,
                     unit_random=random.Random(self.seed).random,  # noqa: S311  jitter
+                    observe=self.observe,
                 ),
             )  # fmt: skip
 

@@ -11,6 +11,7 @@ from hf_watch.attended import AttendedHub
 from hf_watch.gather import Gatherer
 from hf_watch.journal import Journal
 from hf_watch.lookout import Lookout
+from hf_watch.measured import ignore
 from hf_watch.opening import Opener
 from hf_watch.pace import CommitSize
 from hf_watch.pacing import Pacing
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from hf_watch.budget import Budget
     from hf_watch.inbox import Inbox
     from hf_watch.ledger import Ledger
+    from hf_watch.measured import Observe
     from hf_watch.model import Destination
     from hf_watch.outage import Outage
     from hf_watch.plan import Limits
@@ -67,6 +69,7 @@ class Surroundings:
     clock: Callable[[], float]  # monotonic
     wall_clock_ns: Callable[[], int]
     unit_random: Callable[[], float]
+    observe: Observe = ignore
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +93,11 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
     snapshots = Snapshots(
         around.ledger, targets, inline_bytes=spec.inline_bytes, clock=around.clock,
         wall_clock_ns=around.wall_clock_ns, pulse=pulse, after_upload=after_upload, receipts=around.receipts,
-        single_pass=spec.single_pass,
+        single_pass=spec.single_pass, observe=around.observe,
     )  # fmt: skip
-    publisher = Publisher(hub, around.ledger, snapshots, message=around.message, clock=around.clock)
+    publisher = Publisher(
+        hub, around.ledger, snapshots, message=around.message, clock=around.clock, observe=around.observe
+    )
     name = str(spec.destination)
     worker = Worker(
         spec=WorkerSpec(name, spec.limits, single_pass=spec.single_pass),
@@ -120,6 +125,7 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
             outage=around.outage,
             clock=around.clock,
             unit_random=around.unit_random,
+            observe=around.observe,
         ),
         pulse=pulse,
         clock=around.clock,
@@ -141,4 +147,5 @@ def _target(spec: TargetSpec, of: DestinationSpec, around: Surroundings, index: 
         ),
         journal=Journal(spec.name, around.clock),
         clock=around.clock,
+        observe=around.observe,
     )

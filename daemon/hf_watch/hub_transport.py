@@ -17,9 +17,12 @@ from huggingface_hub import set_client_factory
 from huggingface_hub.utils import hf_raise_for_status
 
 from hf_watch.hub_errors import LONGEST_WAIT_S, NoAnswer, rate_limit
+from hf_watch.measured import Asked, QuotaSeen, ignore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from hf_watch.measured import Observe
 
 # Reading must outlast the Hub's own 60 s for a commit, with room for the way there and back.
 TIMEOUT: Final = httpx2.Timeout(connect=10.0, read=120.0, write=120.0, pool=30.0)
@@ -90,11 +93,25 @@ def _abort_xet() -> None:
 class SingleTry(httpx2.Client):
     """Keeps the client library from retrying: what it would repeat comes out as another error."""
 
-    def __init__(self, on_quota: Callable[[int, int | None, float], None]) -> None:
+    def __init__(self, on_quota: Callable[[int, int | None, float], None], observe: Observe) -> None:
         super().__init__(timeout=TIMEOUT, follow_redirects=True, event_hooks={"request": list(_request_hooks())})
         self._on_quota = on_quota
+        self._observe = observe
 
     def send(self, request: httpx2.Request, *, stream: bool = False, **options: object) -> httpx2.Response:
+        try:
+            response = self._answer(request, stream=stream, **options)
+        except NoAnswer:
+            self._observe(Asked(request.method, None))
+            raise
+        self._observe(Asked(request.method, response.status_code))
+        self._tell_quota(response)
+        if response.status_code in RETRIED_BY_CLIENT or _is_repeated_for_ever(request, response):
+            response.read()
+            hf_raise_for_status(response)
+        return response
+
+    def _answer(self, request: httpx2.Request, *, stream: bool, **options: object) -> httpx2.Response:
         request.extensions["timeout"] = _bounded(request.extensions.get("timeout") or {})
         request.stream = _Timely(request.stream)
         try:
@@ -106,10 +123,6 @@ class SingleTry(httpx2.Client):
             raise NoAnswer(_reason(error, request), sent=False) from error
         except (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError, TimeoutError) as error:
             raise NoAnswer(_reason(error, request), sent=True) from error
-        self._tell_quota(response)
-        if response.status_code in RETRIED_BY_CLIENT or _is_repeated_for_ever(request, response):
-            response.read()
-            hf_raise_for_status(response)
         return response
 
     def _tell_quota(self, response: httpx2.Response) -> None:
@@ -117,6 +130,7 @@ class SingleTry(httpx2.Client):
         if found is None:
             response.headers.pop(LIMIT_HEADER, None)  # the client would choke on what cannot be understood
         elif found.resource_type == API_QUOTA:
+            self._observe(QuotaSeen(found.remaining))
             self._on_quota(found.remaining, found.limit, float(min(found.reset_in_seconds, LONGEST_WAIT_S)))
 
 
@@ -176,10 +190,12 @@ def ignore_quota(_remaining: int, _limit: int | None, _reset_s: float) -> None:
     """For one-off commands."""
 
 
-def install_client(on_quota: Callable[[int, int | None, float], None] = ignore_quota) -> None:
+def install_client(
+    on_quota: Callable[[int, int | None, float], None] = ignore_quota, observe: Observe = ignore
+) -> None:
     """Give the client library finite time-outs and no retries of its own; before it makes its first request.
 
     `on_quota` hears from any thread how many requests the Hub still allows, of how many, and the seconds until all of
     them are there again.
     """
-    set_client_factory(lambda: SingleTry(on_quota))
+    set_client_factory(lambda: SingleTry(on_quota, observe))

@@ -61,6 +61,10 @@ class Lookout:
             return ()
         return self._watch.polled() if self._watch.is_alive() else ("",)
 
+    def watched(self) -> int:
+        """How many directories have a watch."""
+        return 0 if self._watch is None else self._watch.watched()
+
     def sees_root(self) -> bool:
         """Whether a change in the root itself would be hinted at."""
         return self._watch is not None and "" not in self.polled()

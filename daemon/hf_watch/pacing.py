@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from hf_watch.errors import RetryableError, UnreachableError
+from hf_watch.measured import PutOff
 from hf_watch.pace import CommitSize, backoff_s
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from hf_watch.budget import Budget
     from hf_watch.errors import HubError
+    from hf_watch.measured import Observe
     from hf_watch.outage import Outage
 
 log = structlog.get_logger()
@@ -39,6 +41,7 @@ class Pacing:
         outage: Outage,
         clock: Callable[[], float],
         unit_random: Callable[[], float],
+        observe: Observe,
     ) -> None:
         self.size = size
         self.attempt = 0  # how often in a row it was put off
@@ -49,6 +52,7 @@ class Pacing:
         self._outage = outage
         self._clock = clock
         self._unit_random = unit_random
+        self._observe = observe
         self._is_deferred = False
         self._named_at: float | None = None
 
@@ -128,6 +132,7 @@ class Pacing:
     def back_off(self, error: HubError, began: float, files: int) -> None:
         """Try again later, and later each time; the attempt that failed was begun at `began`."""
         self.attempt += 1
+        self._observe(PutOff(self._name, _cause(error)))
         asked_s = error.retry_after_s if isinstance(error, RetryableError) else None
         self.not_before = began + backoff_s(self.attempt, self._unit_random(), asked_s)
         self.reason = str(error)
@@ -145,12 +150,17 @@ class Pacing:
         now = self._clock()
         self.not_before = now + REFUSED_RETRY_S
         self.reason = str(error)
+        self._observe(PutOff(self._name, _cause(error)))
         if self._named_at is None or now - self._named_at >= NAMED_AGAIN_S:
             self._named_at = now
             log.error(
                 "destination.refused", destination=self._name, reason=self.reason, not_before_s=REFUSED_RETRY_S,
                 files=files,
             )  # fmt: skip
+
+
+def _cause(error: HubError) -> str:
+    return type(error).__name__.removesuffix("Error").lower()
 
 
 def _waits(wait_s: float, files: int) -> dict[str, object]:

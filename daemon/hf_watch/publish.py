@@ -25,6 +25,7 @@ from hf_watch.errors import (
 )
 from hf_watch.findings import Found, Lost
 from hf_watch.ledger import Intended
+from hf_watch.measured import Delivery, Published, Skipped
 from hf_watch.model import Batch, Delete, Outcome, Staged
 from hf_watch.snapshots import IGNORED_REASON
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
     from hf_watch.ledger import Ledger
+    from hf_watch.measured import Observe
     from hf_watch.model import Digest, Receipt, RemoteFile
     from hf_watch.ports import Hub
     from hf_watch.snapshots import Snapshots
@@ -90,6 +92,7 @@ class Publisher:
         *,
         message: Callable[[Parcel], str],
         clock: Callable[[], float],
+        observe: Observe,
     ) -> None:
         self.files = 0  # published since the start
         self._hub = hub
@@ -97,6 +100,7 @@ class Publisher:
         self._snapshots = snapshots
         self._message = message
         self._clock = clock
+        self._observe = observe
         self._in_hand: list[Parcel] = []
         self._unclear: dict[str, float] = {}  # batches that may have landed, and until when they may land yet
         self._parent: str | None = None
@@ -195,6 +199,7 @@ class Publisher:
     def _skip(self, found: Found) -> None:
         found.target.journal.tell("warning", "path.skipped", found.waiting.path, IGNORED_REASON)
         self._ledger.set_aside(found.target.root, found.waiting.path, found.snapshot.fingerprint, IGNORED_REASON)
+        self._observe(Skipped(found.target.spec.name, found.waiting.path, found.repo_path, "ignored"))
 
     def _set_aside(self, found: Found, reason: str) -> None:
         self._snapshots.set_aside(found.target, found.waiting.path, found.snapshot.fingerprint, reason)
@@ -410,9 +415,11 @@ class Publisher:
             self._ledger.dropped_batch(batch_id)
         self._unclear, self._parent = {}, None
         self.files += len(parcel.ready)
+        duration_s = self._clock() - began
+        self._observe(_published(parcel, receipt, began, duration_s))
         log.info(
             "commit.recorded", target=",".join(sorted({each.origin.target.spec.name for each in parcel.ready})),
-            files=len(parcel.ready), bytes=parcel.size_bytes, duration_s=round(self._clock() - began, 3),
+            files=len(parcel.ready), bytes=parcel.size_bytes, duration_s=round(duration_s, 3),
             commit=receipt.commit, url=receipt.url,
         )  # fmt: skip
 
@@ -425,3 +432,23 @@ def _intended(ready: Ready) -> Intended:
     origin = ready.origin
     digest = origin.snapshot.digest if isinstance(origin, Found) else None
     return Intended(origin.target.root, origin.waiting.path, origin.repo_path, digest, origin.generation)
+
+
+def _published(parcel: Parcel, receipt: Receipt, began: float, duration_s: float) -> Published:
+    destination = str(parcel.ready[0].origin.target.destination)
+    deliveries = tuple(_delivery(each, began, began + duration_s) for each in parcel.ready)
+    return Published(destination, receipt.commit, parcel.size_bytes, duration_s, deliveries)
+
+
+def _delivery(ready: Ready, sent: float, shown: float) -> Delivery:
+    waiting, operation = ready.origin.waiting, ready.operation
+    return Delivery(
+        target=ready.origin.target.spec.name,
+        path=waiting.path,
+        repo_path=operation.repo_path,
+        size_bytes=operation.size_bytes if isinstance(operation, Staged) else 0,
+        is_delete=isinstance(operation, Delete),
+        settle_s=max(0.0, waiting.settled_since - waiting.since),
+        queue_s=max(0.0, sent - waiting.settled_since),
+        visible_s=max(0.0, shown - waiting.changed),
+    )

@@ -8,13 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hf_watch.findings import Found
+from hf_watch.model import Staged
 from hf_watch.status import TargetStatus, WorkerStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from hf_watch.findings import Found, Lost
-    from hf_watch.publish import Parcel, Publisher
+    from hf_watch.findings import Lost
+    from hf_watch.publish import Parcel, Publisher, Ready
     from hf_watch.target import Target
 
 
@@ -25,11 +27,13 @@ class _Flight:
     files: int = 0
     oldest: float | None = None
     settled_since: float | None = None
+    held_bytes: int = 0
 
-    def add(self, origin: Found | Lost) -> None:
+    def add(self, origin: Found | Lost, held_bytes: int) -> None:
         self.files += 1
         self.oldest = earliest(self.oldest, origin.waiting.since)
         self.settled_since = earliest(self.settled_since, origin.waiting.settled_since)
+        self.held_bytes += held_bytes
 
 
 Flights = dict[str, _Flight]
@@ -49,7 +53,7 @@ class Reporter:
         self, *, reason: str | None, is_refused: bool, not_before: float, gathered: Iterable[Found | Lost] | None = None
     ) -> WorkerStatus:
         """The worker as it is. `gathered` is what is being read and sent right now."""
-        flights = self._flights() if gathered is None else _flights(gathered)
+        flights = self._flights() if gathered is None else _flights((each, _read_bytes(each)) for each in gathered)
         targets = tuple(_target(target, flights.get(target.spec.name) or _Flight()) for target in self._targets)
         dues = [due for target in self._targets if (due := target.next_due()) is not None]
         return WorkerStatus(self._destination, targets, reason, is_refused, not_before, None if not dues else min(dues))
@@ -59,15 +63,23 @@ class Reporter:
         parcels = self._publisher.parcels
         if parcels != self._parcels:
             self._parcels = parcels
-            self._in_hand = _flights(each.origin for parcel in parcels for each in parcel.ready)
+            self._in_hand = _flights((each.origin, _held_bytes(each)) for parcel in parcels for each in parcel.ready)
         return self._in_hand
 
 
-def _flights(origins: Iterable[Found | Lost]) -> Flights:
+def _flights(origins: Iterable[tuple[Found | Lost, int]]) -> Flights:
     flights: Flights = {}
-    for origin in origins:
-        flights.setdefault(origin.target.spec.name, _Flight()).add(origin)
+    for origin, held_bytes in origins:
+        flights.setdefault(origin.target.spec.name, _Flight()).add(origin, held_bytes)
     return flights
+
+
+def _read_bytes(origin: Found | Lost) -> int:
+    return len(origin.snapshot.content or b"") if isinstance(origin, Found) else 0
+
+
+def _held_bytes(ready: Ready) -> int:
+    return ready.operation.held_bytes if isinstance(ready.operation, Staged) else 0
 
 
 def _target(target: Target, flight: _Flight) -> TargetStatus:
@@ -79,6 +91,8 @@ def _target(target: Target, flight: _Flight) -> TargetStatus:
         flight.files,
         earliest(settler.oldest(), flight.oldest),
         earliest(settler.settled_since(), flight.settled_since),
+        flight.held_bytes,
+        target.watched(),
     )
 
 

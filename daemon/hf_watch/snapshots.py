@@ -14,6 +14,7 @@ from hf_watch.claims import Claim, Claims, beats, reason
 from hf_watch.errors import NotSettledError, SourceError
 from hf_watch.findings import Found, Leaving, Lost
 from hf_watch.mapping import Content, Unpublishable
+from hf_watch.measured import SetAside, Skipped
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import printable
 from hf_watch.receipts import FileReceipt
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from hf_watch.after_upload import AfterUpload
     from hf_watch.ledger import Ledger
+    from hf_watch.measured import Observe
     from hf_watch.model import Fingerprint, Known, Receipt, Snapshot
     from hf_watch.pulse import Pulse
     from hf_watch.receipts import ReceiptBook
@@ -57,6 +59,7 @@ class Snapshots:
         after_upload: AfterUpload,
         receipts: ReceiptBook,
         single_pass: bool,
+        observe: Observe,
     ) -> None:
         self.gave_up: dict[str, str] = {}
         self._ledger = ledger
@@ -69,6 +72,7 @@ class Snapshots:
         self._receipts = receipts
         self._single_pass = single_pass
         self._right_of_way = RightOfWay(ledger, clock)
+        self._observe = observe
         self.second_look = SecondLook(ledger, after_upload, clock, wall_clock_ns)
         self.claims = Claims(ledger, targets)
         self._touched: dict[int, list[Found]] = {}
@@ -269,6 +273,7 @@ class Snapshots:
         self.look_again_if_racy(found)
         index, found = self._targets.index(found.target), found.without_content()
         self._touched.setdefault(index, []).append(found)
+        self._observe(Skipped(found.target.spec.name, found.waiting.path, found.repo_path, "unchanged"))
         if is_new:
             self._held.setdefault(index, []).append(found)
 
@@ -286,6 +291,7 @@ class Snapshots:
     ) -> None:
         """Put a file that cannot be published in quarantine, and say so; `in_repo`: where it clashes."""
         target.journal.tell("error", "path.quarantined", path, reason)
+        self._observe(SetAside(target.spec.name, path, reason))
         if in_repo is not None or not self._moved_aside(target, path, fingerprint, reason):
             self._ledger.set_aside(target.root, path, fingerprint, reason, in_repo)
         if self._single_pass:

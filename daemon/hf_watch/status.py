@@ -29,6 +29,8 @@ class TargetStatus:
     in_flight: int = 0  # read, and not answered for by the Hub yet
     oldest: float | None = None  # the first hint of the path that has been unpublished for longest
     settled_since: float | None = None  # since when something that could go has not gone; may lie ahead
+    held_bytes: int = 0  # content in memory
+    watched: int = 0  # directories that have a watch
 
     def lag_s(self, now: float) -> float:
         """For how long the longest settled content has been unpublished."""

@@ -12,6 +12,7 @@ import structlog
 from hf_watch import relocation, scan
 from hf_watch.dirty import ScanQueue
 from hf_watch.errors import SourceError
+from hf_watch.measured import Missed, Scanned
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import join, parent, printable
 from hf_watch.plan import differences, look_alikes
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from hf_watch.ledger import Ledger, Root
     from hf_watch.lookout import Lookout
     from hf_watch.mapping import Mapping
+    from hf_watch.measured import Observe
     from hf_watch.model import Destination, Fingerprint, Known
     from hf_watch.settings import ReceiptsMode
     from hf_watch.settle import Settler, Waiting
@@ -80,6 +82,7 @@ class Target:
         settler: Settler,
         journal: Journal,
         clock: Callable[[], float],
+        observe: Observe,
     ) -> None:
         self.spec = spec
         self.root: Root  # known from `take_up` on
@@ -94,6 +97,7 @@ class Target:
         self._ledger = ledger
         self._lookout = lookout
         self._clock = clock
+        self._observe = observe
         self._identity: scan.RootIdentity | None = None
         self._said_lost = False
         self._scans = ScanQueue()
@@ -199,6 +203,10 @@ class Target:
         self._next_walk = now
         self.rescan(now)
 
+    def watched(self) -> int:
+        """How many directories have a watch."""
+        return self._lookout.watched()
+
     def drop_cookie(self) -> str | None:
         """Make the watch tell of a file that comes and goes in the root; its path, None where no hint would come."""
         if self.is_lost or not self._lookout.sees_root():
@@ -263,6 +271,7 @@ class Target:
             return  # taking it up scans everything
         for gap in hints.gaps:
             self.journal.tell("info", "watch.gap", gap.path, gap.reason)
+            self._observe(Missed(self.spec.name, gap.reason))
         if any(not gap.path for gap in hints.gaps):
             self._cookies.clear()  # their hints may be among what was lost
             self._look_after(now, rescan=False)
@@ -341,6 +350,7 @@ class Target:
         finished = self._clock()
         if not self._walk_top:
             self.scanned_from = self._walk_began
+            self._observe(Scanned(self.spec.name, self._walk_s))
             log.info("target.scanned", target=self.spec.name, duration_s=round(self._walk_s, 3))
             self._lookout.weigh(self._walked)
             self._tidy()
