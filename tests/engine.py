@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hf_watch.allotment import Allotment, Share
 from hf_watch.assembly import Assembled, DestinationSpec, Surroundings, assemble
 from hf_watch.budget import Budget
 from hf_watch.filters import Filter
@@ -141,10 +142,9 @@ class Engine:
         budget = Budget(bucket, Throttle(self.bytes_per_s), self.clock)
         budget.restore(self.ages_s)
         spec = DestinationSpec(
-            destination=DESTINATION, targets=self.targets, limits=self.limits,
-            most_files=max(self.limits.max_files, self.most_files), inline_bytes=self.inline_bytes,
-            stage_bytes=4 << 20, create_repo=self.create_repo, private=True, verify=self.verify,
-            single_pass=single_pass,
+            destination=DESTINATION, targets=self.targets, max_files=self.limits.max_files,
+            most_files=max(self.limits.max_files, self.most_files), create_repo=self.create_repo, private=True,
+            verify=self.verify, single_pass=single_pass,
         )  # fmt: skip
         with self.ledger_of(self.state_dir / "ledger.sqlite3") as ledger:
             yield assemble(
@@ -153,6 +153,7 @@ class Engine:
                     hub=self.hub, ledger=ledger, budget=budget,
                     outage=Outage(self.clock, random.Random(self.seed).random),  # noqa: S311  jitter
                     inbox=FastInbox(self.clock),
+                    allotment=Allotment(Share(self.limits.max_bytes, self.inline_bytes, stage_bytes=4 << 20)),
                     watch_of=self.watch_of, message=message, receipts=self.receipts, clock=self.clock,
                     wall_clock_ns=self.wall_clock_ns,
                     unit_random=random.Random(self.seed).random,  # noqa: S311  jitter

@@ -27,13 +27,13 @@ from hf_watch.worker import Worker, WorkerSpec
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from hf_watch.allotment import Allotment
     from hf_watch.budget import Budget
     from hf_watch.inbox import Inbox
     from hf_watch.ledger import Ledger
     from hf_watch.measured import Observe
     from hf_watch.model import Destination
     from hf_watch.outage import Outage
-    from hf_watch.plan import Limits
     from hf_watch.ports import Hub, Sink, Watch
     from hf_watch.receipts import ReceiptBook
 
@@ -44,10 +44,8 @@ class DestinationSpec:
 
     destination: Destination
     targets: Sequence[TargetSpec]
-    limits: Limits
+    max_files: int  # of a commit
     most_files: int  # of a commit under a backlog
-    inline_bytes: int  # a larger file is handed over by its path
-    stage_bytes: int  # read into memory at a time
     create_repo: bool
     private: bool
     verify: bool
@@ -63,6 +61,7 @@ class Surroundings:
     budget: Budget
     outage: Outage
     inbox: Inbox
+    allotment: Allotment
     watch_of: Callable[[TargetSpec, Sink], Watch | None]
     message: Callable[[Parcel], str]
     receipts: ReceiptBook
@@ -91,7 +90,7 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
     hub = AttendedHub(around.hub, pulse)
     after_upload = AfterUpload(hub, around.ledger, clock=around.clock, beat=pulse.beat)
     snapshots = Snapshots(
-        around.ledger, targets, inline_bytes=spec.inline_bytes, clock=around.clock,
+        around.ledger, targets, allotment=around.allotment, clock=around.clock,
         wall_clock_ns=around.wall_clock_ns, pulse=pulse, after_upload=after_upload, receipts=around.receipts,
         single_pass=spec.single_pass, observe=around.observe,
     )  # fmt: skip
@@ -100,7 +99,7 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
     )
     name = str(spec.destination)
     worker = Worker(
-        spec=WorkerSpec(name, spec.limits, single_pass=spec.single_pass),
+        spec=WorkerSpec(name, single_pass=spec.single_pass),
         targets=targets,
         inbox=around.inbox,
         hub=hub,
@@ -112,7 +111,7 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
         ),
         gatherer=Gatherer(
             targets=targets, snapshots=snapshots, publisher=publisher, budget=around.budget,
-            stage_bytes=spec.stage_bytes, clock=around.clock,
+            allotment=around.allotment, clock=around.clock,
         ),
         publisher=publisher,
         after_upload=after_upload,
@@ -120,7 +119,7 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
         reporter=Reporter(name, targets, publisher),
         pacing=Pacing(
             name,
-            CommitSize(spec.limits.max_files, spec.most_files, spec.limits.max_files),
+            CommitSize(spec.max_files, spec.most_files, spec.max_files),
             budget=around.budget,
             outage=around.outage,
             clock=around.clock,

@@ -19,6 +19,10 @@ class NotRunningError(HfWatchError):
     """No daemon answers at this state directory."""
 
 
+class InstallError(HfWatchError):
+    """The service cannot be put in place as things are; the text says what to do first."""
+
+
 class NotSettledError(HfWatchError):
     """The file moved while it was read, or is being written: settle it again."""
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from hf_watch.findings import Found, Lost
 from hf_watch.model import Delete, Staged
+from hf_watch.plan import Limits
 from hf_watch.scan import LARGEST_BLOB_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from hf_watch.allotment import Allotment
     from hf_watch.budget import Budget
-    from hf_watch.plan import Limits
     from hf_watch.publish import Publisher, Ready
     from hf_watch.settle import Waiting
     from hf_watch.snapshots import Snapshots
@@ -81,16 +82,17 @@ class Gatherer:
     snapshots: Snapshots
     publisher: Publisher
     budget: Budget
-    stage_bytes: int  # read into memory at a time
+    allotment: Allotment
     clock: Callable[[], float]
 
-    def gather(self, limits: Limits, tell: Callable[[Iterable[Found | Lost]], None] = lambda _: None) -> list[Ready]:
-        """Turn due paths into operations, until nothing is due or one commit holds no more than `limits`.
+    def gather(self, max_files: int, tell: Callable[[Iterable[Found | Lost]], None] = lambda _: None) -> list[Ready]:
+        """Turn due paths into operations, until nothing is due or one commit holds no more.
 
         Before the Hub is called, which may take its time, `tell` hears of what is gathered so far.
 
         When it raises (a HubError, or anything else), every path that it took is back with its settler.
         """
+        limits = Limits(max_files, self.allotment.share.commit_bytes)
         gathered = _Gathered(tell)
         self.snapshots.claims.begin()
         with ExitStack() as held:
@@ -118,7 +120,8 @@ class Gatherer:
     def _add(self, gathered: _Gathered, target: Target, waiting: Waiting, limits: Limits, held: ExitStack) -> bool:
         """Take one path along; False when it does not fit any more and was put back."""
         size_bytes = self.snapshots.size_of(target, waiting)
-        if not gathered.has_room_in_group(min(size_bytes, self.stage_bytes), self.stage_bytes):
+        stage_bytes = self.allotment.share.stage_bytes
+        if not gathered.has_room_in_group(min(size_bytes, stage_bytes), stage_bytes):
             self._stage(gathered, held)
         if gathered.files and gathered.held_bytes + _may_be_held(size_bytes) > limits.max_bytes:
             self._stage(gathered, held)  # what turns out to travel outside the commit makes room

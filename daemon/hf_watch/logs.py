@@ -1,4 +1,7 @@
-"""Structured logs on standard error: JSON off a terminal, readable on one; nothing in them that looks like a token."""
+"""Structured logs on standard error: JSON off a terminal, readable on one, fields in systemd's journal.
+
+Nothing in them looks like a token.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
 
+from hf_watch import journald
 from hf_watch.paths import printable
 
 if TYPE_CHECKING:
@@ -62,6 +66,7 @@ def redacted(text: str) -> str:
 def configure(level: str, stream: TextIO | None = None, *, readable: bool | None = None) -> None:
     """Set up structlog and the libraries' loggers, for the whole process. `readable`: None asks the stream."""
     out = stream or sys.stderr
+    send = journald.sender(out) if readable is None else None
     if readable is None:
         readable = out.isatty()
     number = LEVELS[level]
@@ -71,7 +76,7 @@ def configure(level: str, stream: TextIO | None = None, *, readable: bool | None
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    handler = _Unfailing(out)
+    handler = _Unfailing(out) if send is None else journald.JournalHandler(send)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[

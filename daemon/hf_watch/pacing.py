@@ -47,6 +47,7 @@ class Pacing:
         self.attempt = 0  # how often in a row it was put off
         self.not_before = 0.0
         self.reason: str | None = None  # why nothing goes at the moment
+        self.committed_at: float | None = None  # the last commit, on its clock
         self._name = name
         self._budget = budget
         self._outage = outage
@@ -118,6 +119,7 @@ class Pacing:
         """A commit of so many files was made; `held_bytes` went out inside it."""
         self._budget.spend(self._name)
         self._budget.sent(held_bytes)
+        self.committed_at = self._clock()
         self.size = self.size.after(files, duration_s, short=self._budget.is_low)
 
     def parted(self) -> None:

@@ -50,13 +50,20 @@ class Reporter:
         self._in_hand: Flights = {}
 
     def report(
-        self, *, reason: str | None, is_refused: bool, not_before: float, gathered: Iterable[Found | Lost] | None = None
+        self,
+        *,
+        reason: str | None,
+        is_refused: bool,
+        not_before: float,
+        committed_at: float | None,
+        gathered: Iterable[Found | Lost] | None = None,
     ) -> WorkerStatus:
         """The worker as it is. `gathered` is what is being read and sent right now."""
         flights = self._flights() if gathered is None else _flights((each, _read_bytes(each)) for each in gathered)
         targets = tuple(_target(target, flights.get(target.spec.name) or _Flight()) for target in self._targets)
         dues = [due for target in self._targets if (due := target.next_due()) is not None]
-        return WorkerStatus(self._destination, targets, reason, is_refused, not_before, None if not dues else min(dues))
+        next_due = min(dues, default=None)
+        return WorkerStatus(self._destination, targets, reason, is_refused, not_before, next_due, committed_at)
 
     def _flights(self) -> Flights:
         """What is in hand, counted once for as long as it stays the same."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from hf_watch.after_upload import AfterUpload
+    from hf_watch.allotment import Allotment
     from hf_watch.ledger import Ledger
     from hf_watch.measured import Observe
     from hf_watch.model import Fingerprint, Known, Receipt, Snapshot
@@ -52,7 +53,7 @@ class Snapshots:
         ledger: Ledger,
         targets: Sequence[Target],
         *,
-        inline_bytes: int,
+        allotment: Allotment,
         clock: Callable[[], float],
         wall_clock_ns: Callable[[], int],
         pulse: Pulse,
@@ -64,7 +65,7 @@ class Snapshots:
         self.gave_up: dict[str, str] = {}
         self._ledger = ledger
         self._targets = targets
-        self._inline_bytes = inline_bytes
+        self._allotment = allotment
         self._clock = clock
         self._wall_clock_ns = wall_clock_ns
         self._pulse = pulse
@@ -166,7 +167,12 @@ class Snapshots:
         if (known is None or known.digest is None) and not self._has_way(target, waiting, before):
             return None
         snapshot = scan.read(
-            fd, waiting.path, before, self._inline_bytes, open_allowed=open_allowed, wall_clock_ns=self._wall_clock_ns
+            fd,
+            waiting.path,
+            before,
+            self._allotment.share.inline_bytes,
+            open_allowed=open_allowed,
+            wall_clock_ns=self._wall_clock_ns,
         )
         return self._found(target, waiting, known, snapshot, fd)
 

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 
 class TargetState(Enum):
@@ -47,3 +51,31 @@ class WorkerStatus:
     is_refused: bool = False  # token, permission or repo: a person must act
     not_before: float = 0.0  # nothing goes to the Hub earlier
     next_due: float | None = None  # when the next path is due; None when nothing waits
+    committed_at: float | None = None  # the last commit of this process
+
+    def waiting(self) -> int:
+        """How many paths are not published."""
+        return sum(target.waiting + target.in_flight for target in self.targets)
+
+
+def sentence(workers: Sequence[WorkerStatus], now: float, clock_time: Callable[[float], str]) -> str:
+    """How all of it is doing, for a person. `clock_time` shows a monotonic time as that of a clock on the wall."""
+    targets = [target for worker in workers for target in worker.targets]
+    lost = sum(target.state is TargetState.LOST for target in targets)
+    said = f"watching {counted(len(targets) - lost, 'folder')}"
+    if lost:
+        said += f", {lost} missing"
+    waiting = sum(worker.waiting() for worker in workers)
+    said += f", {counted(waiting, 'file')} waiting" if waiting else ", all published"
+    if commits := [worker.committed_at for worker in workers if worker.committed_at is not None]:
+        said += f", last commit {clock_time(max(commits))}"
+    nexts = [max(worker.next_due, worker.not_before) for worker in workers if worker.next_due is not None]
+    if nexts and (next_s := min(nexts) - now) >= 1.0:
+        said += f", next in {next_s:.0f} s"
+    refused = [f"; {worker.destination}: {worker.reason}" for worker in workers if worker.is_refused]
+    return said + "".join(refused)
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

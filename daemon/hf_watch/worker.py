@@ -7,7 +7,7 @@ here.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from hf_watch.ledger import Ledger
     from hf_watch.opening import Opener
     from hf_watch.pacing import Pacing
-    from hf_watch.plan import Limits
     from hf_watch.ports import Hub
     from hf_watch.publish import Publisher
     from hf_watch.pulse import Pulse
@@ -56,7 +55,6 @@ class WorkerSpec:
     """What the loop is told."""
 
     name: str  # the destination, for the log
-    limits: Limits  # of a commit, but for its files: how many it may take is the pacing's to say
     single_pass: bool  # return when nothing is left; what cannot be published now is a failure
 
 
@@ -107,12 +105,18 @@ class Worker:
         self._ledger_at: float | None = None  # when it is opened anew
         self._stop_by: float | None = None
         self._is_draining = False
+        self._is_token_stale = False
         self._is_hurried = False  # what is due goes without being gathered for longer
         self.status = self._report()  # for other threads to read; replaced, never changed
 
     def stop(self, by: float) -> None:
         """Ask it, from another thread, to publish what settles until `by` on its clock, and to return."""
         self._stop_by = by
+        self._inbox.wake()
+
+    def read_token_again(self) -> None:
+        """Ask it, from another thread, to read the token anew; where it was refused, to try at once."""
+        self._is_token_stale = True
         self._inbox.wake()
 
     def left(self) -> int:
@@ -180,6 +184,8 @@ class Worker:
         for target in self._targets:
             target.check(now)
         self._pulse.beat()
+        if self._is_token_stale:
+            self._renew_token()
         for target in self._targets:
             target.explore(now, now + SCAN_SLICE_S)
         self._snapshots.second_look.go_on()
@@ -199,11 +205,17 @@ class Worker:
         pacing = self._pacing
         return self._reporter.report(
             reason=self._ledger_reason or pacing.reason, is_refused=pacing.is_refused, not_before=pacing.not_before,
-            gathered=gathered,
+            committed_at=pacing.committed_at, gathered=gathered,
         )  # fmt: skip
 
     def _say_gathered(self, gathered: Iterable[Found | Lost]) -> None:
         self.status = self._report(gathered)
+
+    def _renew_token(self) -> None:
+        self._is_token_stale = False
+        self._hub.refresh_token()
+        if not self._is_open:
+            self._pacing.hurry()
 
     def _await_hints(self, most_s: float) -> dict[int, Hints]:
         """All hints that came, as soon as there is one; none when it took longer than `most_s`."""
@@ -320,8 +332,7 @@ class Worker:
     def _make_commit(self) -> None:
         if not self._publisher.in_hand:
             self._publisher.prepare()
-            limits = replace(self._spec.limits, max_files=self._pacing.size.files)
-            self._publisher.put(self._gatherer.gather(limits, self._say_gathered))
+            self._publisher.put(self._gatherer.gather(self._pacing.size.files, self._say_gathered))
             self.status = self._report()
         if not self._publisher.in_hand:
             return

@@ -24,7 +24,7 @@ from hf_watch.commands import Answer, Barrier, Flush, Left, Pause, Resume, Retry
 from hf_watch.control import place
 from hf_watch.control.api import OPERATIONS, openapi
 from hf_watch.control.client import Client, UnknownPathError, connected
-from hf_watch.control.daemon import Daemon, Steered
+from hf_watch.control.daemon import Daemon, Roster, Steered
 from hf_watch.control.pauses import Bound, Pauses
 from hf_watch.control.server import Bounds, Control, serving
 from hf_watch.control.tallies import Tallies
@@ -66,7 +66,8 @@ class Seat:
     def daemon(self) -> Daemon:
         pauses = Pauses(self.directory / "paused.json")
         target = Steered("drop", str(self.drop), Mapping("in"), DESTINATION, 0, self.inbox, lambda: self.status)
-        return Daemon([target], self.ledger_file, pauses, pauses.load(), DESTINATION.endpoint, 300.0, self.clock)
+        roster = Roster((target,))
+        return Daemon(roster, self.ledger_file, pauses, pauses.load(), DESTINATION.endpoint, 300.0, self.clock)
 
     @contextmanager
     def serving(self, bounds: Bounds | None = None) -> Iterator[Client]:

@@ -10,7 +10,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from hf_watch import __version__, logs
-from hf_watch.cli import daemon, exit_codes, local_hub, looking, publishing
+from hf_watch.cli import daemon, exit_codes, local_hub, looking, publishing, service
 from hf_watch.errors import ConfigError, HfWatchError, NotRunningError
 from hf_watch.paths import printable
 
@@ -58,7 +58,14 @@ def completion(shell: str) -> None:
     click.echo(found(cli, {}, "hf-watch", "_HF_WATCH_COMPLETE").source())
 
 
-COMMANDS = (*publishing.COMMANDS, *looking.COMMANDS, *daemon.COMMANDS, *local_hub.COMMANDS, completion)
+COMMANDS = (
+    *publishing.COMMANDS,
+    *looking.COMMANDS,
+    *daemon.COMMANDS,
+    *local_hub.COMMANDS,
+    *service.COMMANDS,
+    completion,
+)
 
 
 @click.group(commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)

@@ -11,7 +11,7 @@ import click
 
 from hf_watch import console, intake, logs, setting_sources
 from hf_watch.cli.options import DEFAULT_HUB, common_options, offer
-from hf_watch.cli.surroundings import ENV_FILE, app_of, endpoint_of, hub_dir_of, look_for_token
+from hf_watch.cli.surroundings import ENV_FILE, app_of, endpoint_of, hub_dir_of, look_for_token, read_again
 
 MOST_PUSHED_BYTES = 5 << 30
 INLINE_BYTES = 32 << 20
@@ -25,7 +25,7 @@ def run(**options: Any) -> int:
     Without SOURCE and DEST the targets come from the configuration file or HF_WATCH_SOURCE and HF_WATCH_DEST.
     """
     with app_of(options) as app:
-        return app.run(single_pass=False)
+        return app.run(lambda: read_again(options, app))
 
 
 @click.command()
@@ -34,7 +34,7 @@ def run(**options: Any) -> int:
 def sync(*, verify: bool, **options: Any) -> int:
     """Publish what is there now, then exit: 0 when all of it is published, 1 when something is not."""
     with app_of(options) as app:
-        return app.run(single_pass=True, verify=verify)
+        return app.sync(verify=verify)
 
 
 @click.command()

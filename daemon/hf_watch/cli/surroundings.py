@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,9 @@ from hf_watch.errors import ConfigError, SourceError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hf_watch.app import App, Endpoint
+    from hf_watch.app import App
+    from hf_watch.composer import Endpoint
+    from hf_watch.settings import Settings
 
 ENV_FILE = Path(".env")
 LOCAL_TOKEN = "hf_local_hub_takes_any_token"  # noqa: S105  the local Hub asks for one, whichever it is
@@ -29,13 +32,9 @@ LOCAL_TOKEN = "hf_local_hub_takes_any_token"  # noqa: S105  the local Hub asks f
 @contextmanager
 def app_of(options: dict[str, Any], *, needs_token: bool = True) -> Iterator[App]:
     """The settings of the command line's options, checked, and a local Hub if one was asked for."""
-    config, local = options.pop("config"), options.pop("local")
     setting_sources.prepare_environment(ENV_FILE)
-    loaded = setting_sources.load(options, config, ENV_FILE)
-    settings = loaded.settings if local is None else loaded.settings.creating_repos()
-    state_dir = places.state_dir_of(settings, loaded.config)
-    hub_dir = hub_dir_of(local) if local is not None else None
-    places.check(settings, [state_dir, *([hub_dir] if hub_dir else [])])
+    settings, state_dir = _read(options)
+    hub_dir = _hub_dir(options)
     logs.configure(settings.log_level)
     with ExitStack() as opened:
         endpoint = opened.enter_context(endpoint_of(hub_dir))
@@ -43,6 +42,29 @@ def app_of(options: dict[str, Any], *, needs_token: bool = True) -> Iterator[App
         from hf_watch.app import App  # noqa: PLC0415  it imports the client
 
         yield App(settings, state_dir, endpoint)
+
+
+def read_again(options: dict[str, Any], app: App) -> App:
+    """The same with what the settings say now; ConfigError when they are wrong, and then nothing has changed."""
+    settings, _ = _read(options)
+    look_for_token(required=True)
+    logs.configure(settings.log_level)
+    return replace(app, settings=settings)
+
+
+def _read(options: dict[str, Any]) -> tuple[Settings, Path]:
+    """The settings of the command line's options and whatever else says something, checked; the state directory."""
+    hub_dir = _hub_dir(options)
+    given = {name: value for name, value in options.items() if name not in {"config", "local"}}
+    loaded = setting_sources.load(given, options["config"], ENV_FILE)
+    settings = loaded.settings if hub_dir is None else loaded.settings.creating_repos()
+    state_dir = places.state_dir_of(settings, loaded.config)
+    places.check(settings, [state_dir, *([hub_dir] if hub_dir else [])])
+    return settings, state_dir
+
+
+def _hub_dir(options: dict[str, Any]) -> Path | None:
+    return None if options["local"] is None else hub_dir_of(options["local"])
 
 
 def hub_dir_of(local: str) -> Path:
@@ -55,7 +77,7 @@ def endpoint_of(hub_dir: Path | None) -> Iterator[Endpoint]:
     if hub_dir is None:
         from huggingface_hub import constants  # noqa: PLC0415  it reads the environment, which is ready now
 
-        from hf_watch.app import Endpoint  # noqa: PLC0415  as above
+        from hf_watch.composer import Endpoint  # noqa: PLC0415  as above
 
         if not constants.ENDPOINT.startswith(("http://", "https://")):
             raise ConfigError(f"HF_ENDPOINT = {constants.ENDPOINT!r}: it should begin with https:// or http://")
@@ -69,7 +91,7 @@ def endpoint_of(hub_dir: Path | None) -> Iterator[Endpoint]:
             opened.enter_context(hub)
         os.environ["HF_ENDPOINT"] = hub.url
         os.environ["HF_TOKEN"] = LOCAL_TOKEN  # a real one has no business there
-        from hf_watch.app import Endpoint  # noqa: PLC0415  as above
+        from hf_watch.composer import Endpoint  # noqa: PLC0415  as above
 
         click.echo(f"local Hub: {hub.url}, kept in {hub_dir}; each repo's files: {hub_dir}/repos", err=True)
         yield Endpoint(f"local:{hub_dir}", hub.url)

@@ -47,14 +47,26 @@ class Steered:
         return Bound(self.directory, self.dest)
 
 
+@dataclass(slots=True)
+class Roster:
+    """The targets there are at the moment: replaced as a whole by the main thread, read by any."""
+
+    targets: tuple[Steered, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Daemon:
     """The whole of it; `clock` is the workers'."""
 
-    targets: Sequence[Steered]
+    roster: Roster
     ledger: Path
     pauses: Pauses
     paused: frozenset[Bound]  # when it started
     hub_url: str
     max_lag_s: float
     clock: Callable[[], float]
+
+    @property
+    def targets(self) -> Sequence[Steered]:
+        """The targets there are at the moment."""
+        return self.roster.targets

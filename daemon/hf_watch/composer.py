@@ -1,0 +1,244 @@
+"""Settings → adapters → workers, and again when the settings were read anew."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from hf_watch import specs
+from hf_watch.allotment import Allotment
+from hf_watch.assembly import Assembled, Surroundings, assemble
+from hf_watch.budget import Budget
+from hf_watch.commands import Pause
+from hf_watch.control.daemon import Roster, Steered
+from hf_watch.hub import HubClient
+from hf_watch.inbox import Inbox
+from hf_watch.ledger import Ledger
+from hf_watch.outage import Outage
+from hf_watch.pace import Throttle, full_bucket
+from hf_watch.plan import summary
+from hf_watch.receipts import Receipts
+from hf_watch.service import JobSpec, ServiceSpec
+from hf_watch.watch import RootWatch
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+    from pathlib import Path
+
+    from hf_watch.control.pauses import Pauses
+    from hf_watch.filters import Filter
+    from hf_watch.model import Destination
+    from hf_watch.ports import Sink
+    from hf_watch.publish import Parcel
+    from hf_watch.pulse import Pulse
+    from hf_watch.service import Job
+    from hf_watch.settings import Settings, TargetSettings
+    from hf_watch.specs import Targets
+    from hf_watch.status import WorkerStatus
+    from hf_watch.target import TargetSpec
+    from hf_watch.worker import Worker
+
+LEDGER_NAME = "ledger.sqlite3"
+RECEIPTS_NAME = "receipts.jsonl"
+HOUR_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the Hub is reached, and under which name the ledger knows it."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """What kind of run it is."""
+
+    single_pass: bool = False
+    verify: bool = False
+
+
+@dataclass(slots=True)
+class _Composed:
+    """The parts of one destination, as they were put together last."""
+
+    assembled: Assembled
+    allotment: Allotment
+    steered: tuple[Steered, ...]
+
+
+def new_budget(settings: Settings, endpoint: Endpoint, ledger: Ledger) -> Budget:
+    """The account's pace, with the commits of the last hour counted in."""
+    commit = settings.commit
+    now_s = time.time()
+    bucket = full_bucket(commit.per_hour, commit.burst, time.monotonic() - HOUR_S)
+    budget = Budget(bucket, Throttle(settings.upload.max_bytes_per_s), time.monotonic)
+    budget.restore(now_s - at_s for at_s in ledger.commits_since(endpoint.name, now_s - HOUR_S))
+    return budget
+
+
+class Composer:
+    """Puts workers together for one ledger; on the main thread. `roster` shows the targets there are."""
+
+    def __init__(
+        self, *, endpoint: Endpoint, state_dir: Path, ledger: Ledger, mode: Mode, pauses: Pauses, roster: Roster
+    ) -> None:
+        """`ledger` is open, for this thread; each worker has a connection of its own."""
+        self._endpoint = endpoint
+        self._state_dir = state_dir
+        self._receipts = Receipts(state_dir / RECEIPTS_NAME)
+        self._ledger = ledger
+        self._mode = mode
+        self._pauses = pauses
+        self._roster = roster
+        self._outage = Outage(time.monotonic, random.random)
+        self._paced: tuple[object, Budget] | None = None
+        self._wanted: dict[Destination, Targets] = {}
+        self._composed: dict[Destination, _Composed] = {}
+
+    @property
+    def has_given_up(self) -> bool:
+        """Whether a single pass could not publish something, or not put away what it published."""
+        return any(each.assembled.gave_up or each.assembled.stayed for each in self._composed.values())
+
+    def see_quota(self, remaining: int, limit: int | None, reset_s: float) -> None:
+        """What the Hub said of its quota of requests; from any thread."""
+        if self._paced is not None:
+            self._paced[1].see_quota(remaining, limit, reset_s)
+
+    def spec(self, settings: Settings) -> ServiceSpec:
+        """A job for each destination. What the settings leave as it is has the key that it had."""
+        self._wanted = specs.destinations(settings, self._endpoint.name)
+        self._share(settings)
+        budget = self._budget(settings)
+        paces = (settings.commit, settings.upload)
+        jobs = [
+            JobSpec(
+                name=str(destination),
+                key=(*paces, [(spec.name, each) for each, spec in targets]),
+                folders=len(targets),
+                assemble=partial(self._assemble, settings, destination, budget),
+            )
+            for destination, targets in self._wanted.items()
+        ]
+        self._show()
+        return ServiceSpec(tuple(jobs), settings.shutdown_s)
+
+    def _share(self, settings: Settings) -> None:
+        """Give those that stay their part of the memory, before others take theirs."""
+        for destination, composed in self._composed.items():
+            if destination in self._wanted:
+                composed.allotment.share = specs.share(settings, len(self._wanted))
+
+    def _show(self) -> None:
+        there = [self._composed[each].steered for each in self._wanted if each in self._composed]
+        self._roster.targets = tuple(target for steered in there for target in steered)
+
+    def _budget(self, settings: Settings) -> Budget:
+        """The account's pace: the one there is, as long as its settings are."""
+        paces = (settings.commit, settings.upload)
+        if self._paced is None or self._paced[0] != paces:
+            self._paced = (paces, new_budget(settings, self._endpoint, self._ledger))
+        return self._paced[1]
+
+    def _assemble(
+        self, settings: Settings, destination: Destination, budget: Budget, opened: ExitStack
+    ) -> tuple[Job, list[Pulse]]:
+        targets = self._wanted[destination]
+        watches = _Watches({spec.name: each for each, spec in targets})
+        allotment = Allotment(specs.share(settings, len(self._wanted)))
+        around = Surroundings(
+            hub=HubClient(destination, self._endpoint.url),
+            ledger=opened.enter_context(Ledger(self._state_dir / LEDGER_NAME)),
+            budget=budget,
+            outage=self._outage,
+            inbox=Inbox(),
+            allotment=allotment,
+            watch_of=_no_watch if self._mode.single_pass else watches,
+            message=_Message({spec.name: each.commit_message for each, spec in targets}),
+            receipts=self._receipts,
+            clock=time.monotonic,
+            wall_clock_ns=time.time_ns,
+            unit_random=random.random,
+        )
+        mode = self._mode
+        spec = specs.destination_spec(settings, destination, targets, single_pass=mode.single_pass, verify=mode.verify)
+        assembled = assemble(spec, around)
+        steered = tuple(_steered(destination, targets, assembled))
+        if not mode.single_pass:
+            self._pause(steered)
+        self._composed[destination] = _Composed(assembled, allotment, steered)
+        self._show()
+        return assembled.worker, [assembled.pulse, *watches.pulses]
+
+    def _pause(self, targets: tuple[Steered, ...]) -> None:
+        """What was paused when the last daemon, or the last worker, ended, stays so."""
+        paused = self._pauses.load()
+        for each in targets:
+            if each.bound in paused:
+                each.inbox.ask(Pause(each.index))
+
+
+def _steered(destination: Destination, targets: Targets, assembled: Assembled) -> list[Steered]:
+    status = _Status(assembled.worker)
+    return [
+        Steered(spec.name, spec.source, spec.mapping, destination, index, assembled.inbox, status)
+        for index, (_, spec) in enumerate(targets)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Status:
+    """What a worker says of itself at the moment."""
+
+    worker: Worker
+
+    def __call__(self) -> WorkerStatus:
+        return self.worker.status
+
+
+def _no_watch(_spec: TargetSpec, _sink: Sink) -> None:
+    """A single pass only scans."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Watches:
+    """Makes each target's watch, by the target's name."""
+
+    settings: dict[str, TargetSettings]
+    pulses: list[Pulse] = field(default_factory=list)
+
+    def __call__(self, spec: TargetSpec, sink: Sink) -> RootWatch:
+        watch = RootWatch(
+            spec.source, sink, observer=self.settings[spec.name].observer, enters=_Reached(spec.wanted),
+            retry_s=spec.poll_s,
+        )  # fmt: skip
+        self.pulses.append(watch.pulse)
+        return watch
+
+
+@dataclass(frozen=True, slots=True)
+class _Reached:
+    """Whether a directory, as the watch meets it, can hold anything that is published."""
+
+    wanted: Filter
+
+    def __call__(self, directory: str) -> bool:
+        return not directory or self.wanted.enters(directory)
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """A commit's message, by the template of the target that most of it comes from."""
+
+    templates: dict[str, str]
+
+    def __call__(self, parcel: Parcel) -> str:
+        names = [each.origin.target.spec.name for each in parcel.ready]
+        name = max(self.templates, key=names.count)
+        what = summary(each.operation for each in parcel.ready)
+        return self.templates[name].format(summary=what, files=len(parcel.ready), target=name)

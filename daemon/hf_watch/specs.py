@@ -1,0 +1,85 @@
+"""What the settings come to: which targets go to which destination, and within which bounds."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from hf_watch.allotment import Share
+from hf_watch.assembly import DestinationSpec
+from hf_watch.destinations import Place, place_of
+from hf_watch.filters import Filter
+from hf_watch.mapping import Mapping
+from hf_watch.plan import Limits
+from hf_watch.target import TargetSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hf_watch.model import Destination
+    from hf_watch.settings import Settings, TargetSettings
+
+    Targets = list[tuple[TargetSettings, TargetSpec]]  # of one destination
+
+STAGED_SHARE = 4  # of a destination's memory: the client holds three to four times of what it sends
+
+
+def destinations(settings: Settings, endpoint: str) -> dict[Destination, Targets]:
+    """The targets by destination: those of one branch share a worker, and so their commits."""
+    found: dict[Destination, Targets] = {}
+    for name, target in settings.named_targets():
+        place = place_of(target.dest, endpoint)
+        found.setdefault(place.destination, []).append((target, _target_spec(name, target, place)))
+    return found
+
+
+def share(settings: Settings, sharers: int) -> Share:
+    """The part of the memory that each of so many destinations has."""
+    part = settings.memory.budget_bytes // sharers
+    return Share(min(settings.commit.max_bytes, part), min(settings.memory.inline_bytes, part), part // STAGED_SHARE)
+
+
+def limits(settings: Settings, sharers: int) -> Limits:
+    """What one commit holds at the most."""
+    return Limits(settings.commit.max_files, share(settings, sharers).commit_bytes)
+
+
+def destination_spec(
+    settings: Settings, destination: Destination, targets: Targets, *, single_pass: bool, verify: bool
+) -> DestinationSpec:
+    """What one destination's worker is told."""
+    return DestinationSpec(
+        destination=destination,
+        targets=[spec for _, spec in targets],
+        max_files=settings.commit.max_files,
+        most_files=max(settings.commit.max_files, settings.commit.max_files_backlog),
+        create_repo=any(each.create_repo for each, _ in targets),
+        private=all(each.private for each, _ in targets),
+        verify=verify,
+        single_pass=single_pass,
+    )
+
+
+def _target_spec(name: str, target: TargetSettings, place: Place) -> TargetSpec:
+    return TargetSpec(
+        name=name,
+        source=str(target.source),
+        mapping=Mapping(place.prefix, target.path_in_repo, name, socket.gethostname()),
+        wanted=Filter(target.include, target.exclude, hidden=target.hidden),
+        quiet_s=target.quiet_s,
+        max_wait_s=target.max_wait_s,
+        publish_open=target.publish_open,
+        rescan_s=target.rescan_s,
+        poll_s=target.poll_s,
+        on_delete=target.on_delete,
+        after_upload=target.after_upload,
+        archive_dir=_absolute(target.archive_dir),
+        remove_empty_dirs=target.remove_empty_dirs,
+        quarantine_dir=_absolute(target.quarantine_dir),
+        receipts=target.receipts,
+        on_clash=target.on_clash,
+    )
+
+
+def _absolute(directory: Path | None) -> str:
+    return "" if directory is None else str(directory.absolute())

@@ -1,0 +1,38 @@
+"""The sentence that `systemctl status` shows."""
+
+from __future__ import annotations
+
+import pytest
+
+from hf_watch.status import TargetState, TargetStatus, WorkerStatus, sentence
+
+NOW = 1_000.0
+
+
+def _target(name: str, state: TargetState = TargetState.WATCHING, waiting: int = 0, in_flight: int = 0) -> TargetStatus:
+    return TargetStatus(name, state, waiting, in_flight)
+
+
+@pytest.mark.parametrize(
+    ("workers", "said"),
+    [
+        ([WorkerStatus("d", (_target("a"),))], "watching 1 folder, all published"),
+        (
+            [
+                WorkerStatus("d", (_target("a", waiting=10, in_flight=1), _target("b")), None, False, NOW + 40, NOW),
+                WorkerStatus("e", (_target("c", waiting=1),), next_due=NOW + 50, committed_at=NOW - 60),
+            ],
+            "watching 3 folders, 12 files waiting, last commit 60 s ago, next in 40 s",
+        ),
+        (
+            [WorkerStatus("d", (_target("a", TargetState.LOST), _target("b", waiting=1)), next_due=NOW)],
+            "watching 1 folder, 1 missing, 1 file waiting",
+        ),
+        (
+            [WorkerStatus("hf://d", (_target("a"),), reason="401: no", is_refused=True)],
+            "watching 1 folder, all published; hf://d: 401: no",
+        ),
+    ],
+)  # fmt: skip
+def test_it_tells_a_person_how_it_is_doing(workers: list[WorkerStatus], said: str) -> None:
+    assert sentence(workers, NOW, lambda moment: f"{NOW - moment:.0f} s ago") == said
