@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 DEMO_DIR ?= demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench soak conformance requirements clean
+.PHONY: help setup demo test test-system lint format bench soak conformance requirements clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 16
@@ -27,6 +27,10 @@ demo: setup  ## a local Hub and the daemon on ./demo/drop
 
 test: setup  ## the tests: no root, no system packages
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-system: setup  ## the service under a real systemd; as root, installs what it needs
+	tests/systemd/needs
+	$(BIN)/python -m pytest tests/systemd $(PYTEST_ARGS)
 
 conformance: setup  ## the Hub client's own tests against the local Hub
 	$(BIN)/python -m tests.conformance.measure
@@ -51,7 +55,7 @@ format: setup  ## put the code into shape
 
 requirements: setup  ## resolve exact versions with hashes anew
 	$(PYTHON) -m venv $(VENV)/tools && $(VENV)/tools/bin/pip install --quiet uv
-	cd requirements && for name in runtime dev; do ../$(VENV)/tools/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	cd requirements && for name in runtime systemd dev; do ../$(VENV)/tools/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --upgrade $$name.in -o $$name.txt; done
 
 clean:  ## remove what make made
