@@ -198,8 +198,9 @@ class Previewer:
     def _find_deletes(self, preview: Preview, identity: scan.RootIdentity) -> None:
         if self.root is None or self.spec.on_delete != "mirror" or scan.is_empty(self.spec.source):
             return
-        generation = self.ledger.known_generation(self.root, identity.device, identity.inode)
         for directory in self.ledger.directories(self.root, ""):
+            device = scan.device_of(self.spec.source, join(directory, ""))
+            generation = self.ledger.known_generation(self.root, device, identity.inode) if device is not None else None
             for name, known in self._known(directory).items():
                 path = join(directory, name)
                 if known.generation == generation and self.spec.wanted.reaches(path) and self._is_gone(path):

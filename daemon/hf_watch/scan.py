@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from hf_watch.errors import NotSettledError, SourceError
 from hf_watch.model import Digest, Fingerprint, Snapshot, Writers
-from hf_watch.paths import join, parent, printable
+from hf_watch.paths import join, parent, parents, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,6 +73,20 @@ def identity(root: str) -> RootIdentity | None:
     except OSError:
         return None
     return RootIdentity(found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None
+
+
+def device_of(root: str, path: str) -> int | None:
+    """The device that holds, or held, the file at `path`: that of the nearest directory above it that is there.
+
+    It differs from the root's below a mount, and changes when that is unmounted. None when it cannot be told.
+    """
+    for above in (*parents(path), ""):
+        try:
+            return os.lstat(os.path.join(root, above)).st_dev
+        except OSError as error:
+            if error.errno not in {errno.ENOENT, errno.ENOTDIR}:
+                return None
+    return None
 
 
 def is_empty(root: str) -> bool:

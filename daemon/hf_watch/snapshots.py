@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 IGNORED_REASON = "the repo's own .gitignore matches it"
 SLOWEST_READ_BYTES_PER_S = 1_000_000  # a slower file system is one that hangs
+UNKNOWN_GENERATION = 0  # none of the ledger's; the next scan knows better
 UNREADABLE_RETRY_S = 60.0  # a file that may not be read is tried again this often, and at once when it is touched
 SAME_AGAIN_S = 1.0  # of two files with one content and one repo path, the second goes after the first
 
@@ -183,7 +184,8 @@ class Snapshots:
         if in_repo is None:
             return None
         held_fd = fd if snapshot.content is None else None
-        found = Found(target, waiting, in_repo, snapshot, known, target.generation, held_fd)
+        generation = target.generation_at(waiting.path) or UNKNOWN_GENERATION
+        found = Found(target, waiting, in_repo, snapshot, known, generation, held_fd)
         if plan.same_content(snapshot, known):
             self.touch(found, is_new=False)
             return None
@@ -341,8 +343,8 @@ class Snapshots:
             if not self._right_of_way.stays_known(target, path):
                 self._forget(target, path)
             return None
-        if known.generation != target.generation:
-            return None  # it was last seen in another directory that stood at the root's path
+        if known.generation != target.generation_at(path):
+            return None  # it was last seen in another directory that stood there, or on what was mounted there
         former = tuple(place for place in self._ledger.places(target.root, path) if place != known.repo_path)
         return Lost(target, waiting, known.repo_path, known.generation, former)
 

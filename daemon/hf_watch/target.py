@@ -89,7 +89,7 @@ class Target:
         self.settler = settler
         self.journal = journal
         self.path = spec.source  # resolved when the root is taken up
-        self.generation = 0
+        self._generations: dict[int, int] = {}  # by device: one of the root, and one of each mount below it
         self.is_paused = False  # it collects, and nothing of it is published
         self.taken_up = 0  # how often; what waited before was forgotten each time
         self.scanned_from = -math.inf  # when the last scan of the whole root began that came to its end
@@ -154,7 +154,7 @@ class Target:
             return
         self.path, self._identity = path, identity
         self.taken_up += 1
-        self.generation = self._ledger.generation(self.root, identity.device, identity.inode)
+        self._generations = {}
         if self._said_lost:
             self._said_lost = False
             log.info("target.found", target=self.spec.name)
@@ -429,9 +429,19 @@ class Target:
 
     def _move_to_generation(self, listing: scan.Listing, known: dict[str, Known]) -> None:
         """A file that is still there belongs to this incarnation of the root: its loss would be a real one."""
-        moved = [n for n, k in known.items() if k.generation != self.generation and n in listing.files]
-        if moved:
-            self._ledger.seen_in(self.root, listing.directory, moved, self.generation)
+        generation = self.generation_at(join(listing.directory, ""))
+        moved = [n for n, k in known.items() if k.generation != generation and n in listing.files]
+        if moved and generation is not None:
+            self._ledger.seen_in(self.root, listing.directory, moved, generation)
+
+    def generation_at(self, path: str) -> int | None:
+        """The incarnation of the root, and of the mount below it, that a file at `path` belongs to now."""
+        device = scan.device_of(self.path, path)
+        if device is None or self._identity is None:
+            return None
+        if device not in self._generations:
+            self._generations[device] = self._ledger.generation(self.root, device, self._identity.inode)
+        return self._generations[device]
 
     def deletions_held(self) -> str | None:
         """Why nothing that is missing may be taken for deleted; None when it may."""

@@ -94,12 +94,36 @@ def the_root_is_unmounted_and_mounted_again(place: Path, hub: LocalHub) -> None:
     subprocess.run(["umount", str(drop)], check=True)
 
 
+def what_is_mounted_below_the_root_is_unmounted(place: Path, hub: LocalHub) -> None:
+    drop = place / "drop"
+    fill(drop, {"own": b"own"})
+    (drop / "sub").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(drop / "sub")], check=True)
+    fill(drop, {"sub/a": b"a", "sub/deep/b": b"b", "sub/doomed": b"doomed"})
+    arguments = ["run", str(drop), DEST, *QUICK, "--rescan-s", "1", "--on-delete", "mirror"]
+    with running(arguments, environment(hub.url, place), place / "log") as daemon:
+        eventually(lambda: _published(hub, "own", "sub/a", "sub/deep/b", "sub/doomed"), "it is published")
+        (drop / "sub" / "doomed").unlink()
+        eventually(lambda: not _published(hub, "sub/doomed"), "what is deleted on it is deleted")
+        subprocess.run(["umount", "--lazy", str(drop / "sub")], check=True)
+        scanned = len(daemon.events("target.scanned"))
+        daemon.wait_for("target.scanned", count=scanned + 3)
+        (drop / "own").unlink()
+        fill(drop, {"new": b"new"})
+        eventually(
+            lambda: _published(hub, "new") and not _published(hub, "own"), "what is deleted beside it is deleted"
+        )
+        assert _published(hub, "sub/a", "sub/deep/b")
+        assert daemon.stop() == 0
+
+
 SCENARIOS = {
     each.__name__: each
     for each in (
         watches_run_out_and_come_back,
         no_instance_is_left_and_one_comes_back,
         the_root_is_unmounted_and_mounted_again,
+        what_is_mounted_below_the_root_is_unmounted,
     )
 }
 
