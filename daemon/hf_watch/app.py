@@ -63,11 +63,12 @@ class App:
                 code = service.run()
         return 1 if control.has_died else code
 
-    def sync(self, *, verify: bool) -> int:
+    def sync(self, *, verify: bool, confirm_deletes: bool = False) -> int:
         """Publish until nothing is left, or a signal comes. Returns the exit code; raises as `run`."""
         allocator.give_back()
         block_signals()
-        mode, pauses = Mode(single_pass=True, verify=verify), Pauses(self.state_dir / PAUSES_NAME)
+        mode = Mode(single_pass=True, verify=verify, confirm_deletes=confirm_deletes)
+        pauses = Pauses(self.state_dir / PAUSES_NAME)
         with state_lock.held(self.state_dir), Ledger(self._ledger_file) as ledger:
             composer = Composer(
                 endpoint=self.endpoint, state_dir=self.state_dir, ledger=ledger, mode=mode, pauses=pauses,

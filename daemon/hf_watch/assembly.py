@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from hf_watch.after_upload import AfterUpload
 from hf_watch.attended import AttendedHub
+from hf_watch.commands import ConfirmDeletes
+from hf_watch.deletions import DeleteGuard
 from hf_watch.gather import Gatherer
 from hf_watch.journal import Journal
 from hf_watch.lookout import Lookout
@@ -81,6 +83,17 @@ class Assembled:
     stayed: dict[str, str]  # what was published and could not be archived or deleted
     inbox: Inbox  # where the worker is asked for something
 
+    def confirm_deletes(self) -> None:
+        """Ask the worker to let the deletes go that are held back, as its first act."""
+        for index in range(len(self.worker.status.targets)):
+            self.inbox.ask(ConfirmDeletes(index))
+
+    @property
+    def has_left(self) -> bool:
+        """Whether a single pass could not do all that it should: what it left is in the log."""
+        held = any(each.held_deletes for each in self.worker.status.targets)
+        return bool(self.gave_up or self.stayed) or held
+
 
 def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
     """Wire one destination's parts together; nothing runs yet."""
@@ -97,6 +110,7 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
     publisher = Publisher(
         hub, around.ledger, snapshots, message=around.message, clock=around.clock, observe=around.observe
     )
+    guard = DeleteGuard(around.ledger, targets, clock=around.clock)
     name = str(spec.destination)
     worker = Worker(
         spec=WorkerSpec(name, single_pass=spec.single_pass),
@@ -110,13 +124,14 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
             create_repo=spec.create_repo, private=spec.private, verify=spec.verify, clock=around.clock,
         ),
         gatherer=Gatherer(
-            targets=targets, snapshots=snapshots, publisher=publisher, budget=around.budget,
+            targets=targets, snapshots=snapshots, publisher=publisher, guard=guard, budget=around.budget,
             allotment=around.allotment, clock=around.clock,
         ),
         publisher=publisher,
         after_upload=after_upload,
-        steering=Steering(targets=targets, publisher=publisher, ledger=around.ledger, clock=around.clock),
-        reporter=Reporter(name, targets, publisher),
+        guard=guard,
+        steering=Steering(targets=targets, publisher=publisher, guard=guard, ledger=around.ledger, clock=around.clock),
+        reporter=Reporter(name, targets, publisher, guard),
         pacing=Pacing(
             name,
             CommitSize(spec.max_files, spec.most_files, spec.max_files),

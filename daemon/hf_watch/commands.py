@@ -38,6 +38,13 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfirmDeletes:
+    """Let the deletes of a target go that are held back, and no others."""
+
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
 class Flush:
     """Let what waits and is not being written go at once."""
 
@@ -49,7 +56,7 @@ class Barrier:
     until: float | None
 
 
-Command = Pause | Resume | Retry | Flush | Barrier
+Command = Pause | Resume | Retry | ConfirmDeletes | Flush | Barrier
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ class Mode:
 
     single_pass: bool = False
     verify: bool = False
+    confirm_deletes: bool = False  # that an earlier pass held back
 
 
 @dataclass(slots=True)
@@ -103,7 +104,7 @@ class Composer:
     @property
     def has_given_up(self) -> bool:
         """Whether a single pass could not publish something, or not put away what it published."""
-        return any(each.assembled.gave_up or each.assembled.stayed for each in self._composed.values())
+        return any(each.assembled.has_left for each in self._composed.values())
 
     def see_quota(self, remaining: int, limit: int | None, reset_s: float) -> None:
         """What the Hub said of its quota of requests; from any thread."""
@@ -168,6 +169,8 @@ class Composer:
         mode = self._mode
         spec = specs.destination_spec(settings, destination, targets, single_pass=mode.single_pass, verify=mode.verify)
         assembled = assemble(spec, around)
+        if mode.confirm_deletes:
+            assembled.confirm_deletes()
         steered = tuple(_steered(destination, targets, assembled))
         if not mode.single_pass:
             self._pause(steered)

@@ -32,6 +32,7 @@ def plan_json(previews: Sequence[Preview], total: Estimate) -> dict[str, Any]:
                 "problem": preview.problem,
                 "upload": [_item(item) for item in preview.uploads],
                 "delete": [_item(item) for item in preview.deletes],
+                "held": [_item(item) for item in preview.held],
                 "skip": [_item(item) for item in preview.skips],
                 "unchanged": preview.unchanged,
             }
@@ -65,6 +66,10 @@ def plan_text(previews: Sequence[Preview], total: Estimate) -> Iterator[str]:
             continue
         yield from _listed("upload", preview.uploads)
         yield from _listed("delete", preview.deletes)
+        if preview.held:
+            example = printable(preview.held[0].path)
+            yield f"  held    {len(preview.held)} deletes, such as {example}: more than max_delete at once"
+            yield f"          `hf-watch confirm-deletes {preview.target}` lets them go"
         yield from _listed("skip", preview.skips)
         yield f"  unchanged: {preview.unchanged}"
     yield total_text(total)

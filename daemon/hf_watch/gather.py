@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from hf_watch.allotment import Allotment
     from hf_watch.budget import Budget
+    from hf_watch.deletions import DeleteGuard
     from hf_watch.publish import Publisher, Ready
     from hf_watch.settle import Waiting
     from hf_watch.snapshots import Snapshots
@@ -81,6 +82,7 @@ class Gatherer:
     targets: Sequence[Target]
     snapshots: Snapshots
     publisher: Publisher
+    guard: DeleteGuard
     budget: Budget
     allotment: Allotment
     clock: Callable[[], float]
@@ -99,7 +101,7 @@ class Gatherer:
             try:
                 self._fill(gathered, limits, held)
                 self._stage(gathered, held)
-                gathered.ready += self.publisher.deletes(gathered.lost)
+                gathered.ready += self.publisher.deletes(self.guard.passed(gathered.lost))
                 gathered.ready = self.publisher.clear(gathered.ready)
             except BaseException:
                 self._give_back(gathered)

@@ -12,6 +12,7 @@ import os
 import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Self
 
 from hf_watch.errors import CorruptLedgerError, LedgerError
@@ -73,6 +74,14 @@ class SetAside:
     reason: str
     at_s: float
     repo_path: str | None = None  # another file has it, too: looked at anew whenever one of the two changes
+
+
+class DeleteState(Enum):
+    """What is to become of a file that is known to the Hub and missing here, where there are more than a few."""
+
+    NOTED = "noted"  # not decided yet
+    HELD = "held"  # too many: a person must confirm it
+    CONFIRMED = "confirmed"  # to be deleted
 
 
 class Ledger:
@@ -298,7 +307,7 @@ class Ledger:
             )  # fmt: skip
             gone = [(root.id, *_split(path)) for path in forgotten]
             db.executemany("DELETE FROM file WHERE (root_id, dir, name) = (?, ?, ?)", gone)
-            for table in ("candidate", "quarantine"):
+            for table in ("candidate", "quarantine", "missing"):
                 db.executemany(f"DELETE FROM {table} WHERE (root_id, dir, name) = (?, ?, ?)", keys + gone)
 
     def recorded_batch(self, batch_id: str, root: Root, commit: str | None, head: str) -> None:
@@ -350,6 +359,46 @@ class Ledger:
                 "UPDATE file SET generation = ? WHERE (root_id, dir, name) = (?, ?, ?)",
                 [(generation, root.id, os.fsencode(directory), os.fsencode(name)) for name in names],
             )
+
+    def note_deletes(self, root: Root, paths: Iterable[str]) -> None:
+        """Write down that these are missing; what is written down of them already stays."""
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT OR IGNORE INTO missing VALUES (?, ?, ?, ?)",
+                [(root.id, *_split(path), DeleteState.NOTED.value) for path in paths],
+            )
+
+    def settle_deletes(self, root: Root, old: DeleteState, new: DeleteState) -> None:
+        """Decide about all deletes in one state."""
+        with self._transaction() as db:
+            db.execute("UPDATE missing SET state = ? WHERE root_id = ? AND state = ?", (new.value, root.id, old.value))
+
+    def drop_deletes(self, root: Root, paths: Iterable[str]) -> None:
+        """These are not missing any more."""
+        with self._transaction() as db:
+            db.executemany(
+                "DELETE FROM missing WHERE (root_id, dir, name) = (?, ?, ?)",
+                [(root.id, *_split(path)) for path in paths],
+            )
+
+    def delete_state(self, root: Root, path: str) -> DeleteState | None:
+        """What was written down of a missing path, if anything was."""
+        row = self._row("SELECT state FROM missing WHERE (root_id, dir, name) = (?, ?, ?)", (root.id, *_split(path)))
+        return DeleteState(row[0]) if row is not None else None
+
+    def count_deletes(self, root: Root, state: DeleteState) -> int:
+        """How many deletes are in a state."""
+        return int(self._row("SELECT count(*) FROM missing WHERE (root_id, state) = (?, ?)", (root.id, state.value))[0])
+
+    def deletes(self, root: Root, state: DeleteState) -> list[str]:
+        """The paths in a state."""
+        rows = self._rows("SELECT dir, name FROM missing WHERE (root_id, state) = (?, ?)", (root.id, state.value))
+        return [join(os.fsdecode(directory), os.fsdecode(name)) for directory, name in rows]
+
+    def first_delete(self, root: Root, state: DeleteState) -> str | None:
+        """One of the paths in a state."""
+        row = self._row("SELECT dir, name FROM missing WHERE (root_id, state) = (?, ?) LIMIT 1", (root.id, state.value))
+        return join(os.fsdecode(row[0]), os.fsdecode(row[1])) if row is not None else None
 
     def set_aside(
         self, root: Root, path: str, fingerprint: Fingerprint | None, reason: str, repo_path: str | None = None

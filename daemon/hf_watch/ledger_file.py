@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 LOCK_TIMEOUT_S = 30.0  # another worker's transaction is short; longer means that something is wrong
 WAL_BYTES = 4 << 20  # what is left of the log after a large transaction
 COMPANIONS = ("", "-wal", "-shm")  # the files that SQLite keeps beside one in WAL mode
@@ -61,6 +61,10 @@ CREATE TABLE batch (
   commit_id TEXT, files INTEGER NOT NULL, bytes INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX batch_at ON batch (at_s);
+CREATE TABLE missing (
+  root_id INTEGER NOT NULL, dir BLOB NOT NULL, name BLOB NOT NULL, state TEXT NOT NULL,
+  PRIMARY KEY (root_id, dir, name)
+) STRICT, WITHOUT ROWID;
 """
 
 TO_2 = """
@@ -71,7 +75,14 @@ ALTER TABLE quarantine ADD COLUMN repo_path TEXT;
 CREATE INDEX quarantine_claim ON quarantine (repo_path) WHERE repo_path IS NOT NULL;
 """
 
-MIGRATIONS: tuple[str, ...] = (TO_2,)  # the n-th brings a ledger of version n + 1 to version n + 2
+TO_3 = """
+CREATE TABLE missing (
+  root_id INTEGER NOT NULL, dir BLOB NOT NULL, name BLOB NOT NULL, state TEXT NOT NULL,
+  PRIMARY KEY (root_id, dir, name)
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (TO_2, TO_3)  # the n-th brings a ledger of version n + 1 to version n + 2
 
 
 _replacing = threading.Lock()  # one process holds the state directory; its workers have a connection each

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -25,6 +26,34 @@ class Limits:
     def reached(self, files: int, held_bytes: int) -> bool:
         """Whether a commit that holds this much takes no more."""
         return files >= self.max_files or held_bytes >= self.max_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MostDeletes:
+    """How many deletes may go at once without being asked for: the larger of a number and a share of what is known."""
+
+    files: int
+    share: float
+
+    def of(self, known: int) -> int:
+        """The number for so many known files."""
+        return max(self.files, int(known * self.share))
+
+
+def most_deletes(text: str) -> MostDeletes:
+    """From `100, 10%`, in either order, one of them enough; ValueError if it is none."""
+    files, share = 0, 0.0
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\d{1,9})\s*(%?)\s*", part)
+        if found is None:
+            raise ValueError(
+                f"{text!r}: it should be a number of files, a share like 10%, or both with a comma between"
+            )
+        if found[2]:
+            share = int(found[1]) / 100
+        else:
+            files = int(found[1])
+    return MostDeletes(files, share)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hf_watch import plan, scan
 from hf_watch.errors import MissingRepoError, SourceError
+from hf_watch.ledger import DeleteState
 from hf_watch.mapping import Content, Unpublishable
 from hf_watch.model import Writers
 from hf_watch.paths import join
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from hf_watch.ports import Hub
     from hf_watch.target import TargetSpec
 
+CONFIRMED = DeleteState.CONFIRMED
 ASKED_AT_A_TIME = 500  # paths the Hub tells about in one call
 
 
@@ -44,6 +46,7 @@ class Preview:
     source: str
     uploads: list[Item] = field(default_factory=list)
     deletes: list[Item] = field(default_factory=list)
+    held: list[Item] = field(default_factory=list)  # deletes that wait to be confirmed
     skips: list[Item] = field(default_factory=list)
     unchanged: int = 0
     problem: str | None = None  # why nothing can be said
@@ -95,9 +98,10 @@ class Previewer:
     def preview(self) -> Preview:
         """Raises HubError when the Hub is asked and does not answer."""
         preview = Preview(self.spec.name, self.spec.source)
-        identity = scan.identity(self.spec.source)
+        identity = scan.identity(self.spec.source, self.spec.root_marker)
         if identity is None:
-            preview.problem = "there is no directory at this path"
+            is_there = scan.identity(self.spec.source) is not None
+            preview.problem = "its root_marker is not there" if is_there else "there is no directory at this path"
             return preview
         for found in scan.walk(self.spec.source, "", _Noting(self.spec, preview)):
             if isinstance(found, scan.Unreadable):
@@ -205,6 +209,16 @@ class Previewer:
                 path = join(directory, name)
                 if known.generation == generation and self.spec.wanted.reaches(path) and self._is_gone(path):
                     preview.deletes.append(Item(path, known.repo_path, 0, "gone from the disk"))
+        self._hold_many(preview, self.root)
+
+    def _hold_many(self, preview: Preview, root: Root) -> None:
+        """As the guard before deletes does."""
+        states = [self.ledger.delete_state(root, item.path) for item in preview.deletes]
+        unasked = [each for each, state in zip(preview.deletes, states, strict=True) if state is not CONFIRMED]
+        is_much = len(unasked) > self.spec.max_delete.of(self.ledger.count(root))
+        if is_much or DeleteState.HELD in states:
+            preview.held = unasked
+            preview.deletes = [each for each, state in zip(preview.deletes, states, strict=True) if state is CONFIRMED]
 
     def _is_gone(self, path: str) -> bool:
         return scan.file_is_gone(self.spec.source, path)

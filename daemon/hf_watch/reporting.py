@@ -15,6 +15,7 @@ from hf_watch.status import TargetStatus, WorkerStatus
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from hf_watch.deletions import DeleteGuard
     from hf_watch.findings import Lost
     from hf_watch.publish import Parcel, Publisher, Ready
     from hf_watch.target import Target
@@ -42,10 +43,11 @@ Flights = dict[str, _Flight]
 class Reporter:
     """Knows what one destination's worker is about."""
 
-    def __init__(self, destination: str, targets: Sequence[Target], publisher: Publisher) -> None:
+    def __init__(self, destination: str, targets: Sequence[Target], publisher: Publisher, guard: DeleteGuard) -> None:
         self._destination = destination
         self._targets = targets
         self._publisher = publisher
+        self._guard = guard
         self._parcels: Sequence[Parcel] = ()
         self._in_hand: Flights = {}
 
@@ -60,7 +62,9 @@ class Reporter:
     ) -> WorkerStatus:
         """The worker as it is. `gathered` is what is being read and sent right now."""
         flights = self._flights() if gathered is None else _flights((each, _read_bytes(each)) for each in gathered)
-        targets = tuple(_target(target, flights.get(target.spec.name) or _Flight()) for target in self._targets)
+        targets = tuple(
+            _target(target, flights.get(target.spec.name) or _Flight(), self._guard) for target in self._targets
+        )
         dues = [due for target in self._targets if (due := target.next_due()) is not None]
         next_due = min(dues, default=None)
         return WorkerStatus(self._destination, targets, reason, is_refused, not_before, next_due, committed_at)
@@ -89,7 +93,7 @@ def _held_bytes(ready: Ready) -> int:
     return ready.operation.held_bytes if isinstance(ready.operation, Staged) else 0
 
 
-def _target(target: Target, flight: _Flight) -> TargetStatus:
+def _target(target: Target, flight: _Flight, guard: DeleteGuard) -> TargetStatus:
     settler = target.settler
     return TargetStatus(
         target.spec.name,
@@ -100,6 +104,7 @@ def _target(target: Target, flight: _Flight) -> TargetStatus:
         earliest(settler.settled_since(), flight.settled_since),
         flight.held_bytes,
         target.watched(),
+        *guard.held(target),
     )
 
 

@@ -66,10 +66,12 @@ class RootIdentity:
     inode: int
 
 
-def identity(root: str) -> RootIdentity | None:
-    """The directory at `root`, or None when there is none that can be reached."""
+def identity(root: str, marker: str = "") -> RootIdentity | None:
+    """The directory at `root`, or None when there is none that can be reached, or its `marker` is not in it."""
     try:
         found = os.stat(root)
+        if marker:
+            os.lstat(os.path.join(root, marker))
     except OSError:
         return None
     return RootIdentity(found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import string
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, model_validator
@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, Confi
 from hf_watch.filters import Filter
 from hf_watch.mapping import PLAIN, SHOWN_FIELDS, Mapping
 from hf_watch.paths import printable
+from hf_watch.plan import most_deletes
 
 ReceiptsMode = Literal["off", "jsonl", "sidecar"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -88,11 +89,25 @@ def _template(value: str) -> str:
     return value
 
 
+def _relative(value: str) -> str:
+    path = PurePosixPath(value)
+    if value and (path.is_absolute() or ".." in path.parts or str(path) != value):
+        raise ValueError(f"{value!r}: it should be a path below the watched directory")
+    return value
+
+
+def _max_delete(value: str) -> str:
+    most_deletes(value)
+    return value
+
+
 Seconds = Annotated[float, Field(ge=0, le=LONGEST_S, allow_inf_nan=False)]
 Interval = Annotated[float, Field(ge=1, le=LONGEST_S, allow_inf_nan=False)]
 Directory = Annotated[Path, BeforeValidator(_named)]
 Text = Annotated[str, AfterValidator(_text)]
 Template = Annotated[str, AfterValidator(_text), AfterValidator(_template)]
+RelativePath = Annotated[str, AfterValidator(_text), AfterValidator(_relative)]
+MaxDelete = Annotated[str, AfterValidator(_max_delete)]
 Message = Annotated[str, AfterValidator(_text), AfterValidator(_message)]
 
 
@@ -124,6 +139,13 @@ class TargetSettings(_Table):
     observer: Literal["auto", "inotify", "polling"] = Field(default="auto", description="how changes are noticed")
     on_delete: Literal["keep", "mirror"] = Field(
         default="keep", description="what a deleted file means: nothing, or that it is deleted on the Hub too"
+    )
+    max_delete: MaxDelete = Field(
+        default="100, 10%",
+        description="more deletes at once than the larger of the two wait for `hf-watch confirm-deletes`",
+    )
+    root_marker: RelativePath = Field(
+        default="", description="a file in the directory without which it counts as missing (a mount that is not there)"
     )
     after_upload: Literal["keep", "archive", "delete"] = Field(
         default="keep", description="what becomes of a file once the Hub is seen to hold it"

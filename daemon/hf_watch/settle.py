@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from hf_watch.model import Change, ChangeKind, Writers
@@ -197,6 +198,11 @@ class Settler:
         if len(self._waiting) < most:
             return 0
         return sum(waiting.due <= now for waiting in self._waiting.values())
+
+    def count_gone(self, most: int) -> int:
+        """How many paths wait that were removed, as far as one more than `most`."""
+        gone = (True for waiting in self._waiting.values() if waiting.kind is ChangeKind.GONE)
+        return sum(islice(gone, most + 1))
 
     def is_settling(self) -> bool:
         """Whether anything waits that was not found busy or put off: it may be published soon."""

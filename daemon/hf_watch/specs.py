@@ -10,7 +10,7 @@ from hf_watch.assembly import DestinationSpec
 from hf_watch.destinations import Place, place_of
 from hf_watch.filters import Filter
 from hf_watch.mapping import Mapping
-from hf_watch.plan import Limits
+from hf_watch.plan import Limits, most_deletes
 from hf_watch.target import TargetSpec
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ def _target_spec(name: str, target: TargetSettings, place: Place) -> TargetSpec:
         rescan_s=target.rescan_s,
         poll_s=target.poll_s,
         on_delete=target.on_delete,
+        max_delete=most_deletes(target.max_delete),
+        root_marker=target.root_marker,
         after_upload=target.after_upload,
         archive_dir=_absolute(target.archive_dir),
         remove_empty_dirs=target.remove_empty_dirs,

@@ -35,6 +35,8 @@ class TargetStatus:
     settled_since: float | None = None  # since when something that could go has not gone; may lie ahead
     held_bytes: int = 0  # content in memory
     watched: int = 0  # directories that have a watch
+    held_deletes: int = 0  # that wait for a person
+    held_example: str = ""  # one of their paths
 
     def lag_s(self, now: float) -> float:
         """For how long the longest settled content has been unpublished."""

@@ -15,7 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from hf_watch import scan
-from hf_watch.commands import Answer, Barrier, Flush, Left, Pause, Request, Resume, Retry
+from hf_watch.commands import Answer, Barrier, ConfirmDeletes, Flush, Left, Pause, Request, Resume, Retry
 from hf_watch.errors import LedgerError
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import within
@@ -24,6 +24,7 @@ from hf_watch.snapshots import IGNORED_REASON
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from hf_watch.deletions import DeleteGuard
     from hf_watch.ledger import Ledger
     from hf_watch.publish import Publisher
     from hf_watch.settle import Waiting
@@ -73,10 +74,17 @@ class Steering:
     """Does what one destination's worker is asked to, beside publishing."""
 
     def __init__(
-        self, *, targets: Sequence[Target], publisher: Publisher, ledger: Ledger, clock: Callable[[], float]
+        self,
+        *,
+        targets: Sequence[Target],
+        publisher: Publisher,
+        guard: DeleteGuard,
+        ledger: Ledger,
+        clock: Callable[[], float],
     ) -> None:
         self._targets = targets
         self._publisher = publisher
+        self._guard = guard
         self._ledger = ledger
         self._clock = clock
         self._open: list[_Open] = []
@@ -105,6 +113,9 @@ class Steering:
                 request.answer(Answer())
             case Retry(target, path):
                 request.answer(Answer(self._retry(self._targets[target], path, now)))
+                return True
+            case ConfirmDeletes(target):
+                request.answer(Answer(self._guard.confirm(self._targets[target])))
                 return True
             case Flush():
                 request.answer(Answer(sum(target.settler.hurry(now) for target in self._targets)))

@@ -15,7 +15,7 @@ from hf_watch.errors import SourceError
 from hf_watch.measured import Missed, Scanned
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import join, parent, printable
-from hf_watch.plan import differences, look_alikes
+from hf_watch.plan import MostDeletes, differences, look_alikes
 from hf_watch.status import TargetState
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ OVER = object()
 COLLAPSED_SCAN_SHARE = 10  # scans that gaps ask for: at most a tenth of it, after the first
 
 
+USUAL_DELETES = MostDeletes(100, 0.1)
+
+
 @dataclass(frozen=True, slots=True)
 class TargetSpec:
     """What one target is told: the settings, already checked, and nothing it does not need."""
@@ -56,6 +59,8 @@ class TargetSpec:
     rescan_s: float
     poll_s: float
     on_delete: Literal["keep", "mirror"]
+    max_delete: MostDeletes = USUAL_DELETES
+    root_marker: str = ""  # without this file the root counts as missing
     after_upload: Literal["keep", "archive", "delete"] = "keep"
     archive_dir: str = ""
     remove_empty_dirs: bool = False
@@ -148,9 +153,9 @@ class Target:
         self.root = self._ledger.root(self.destination, self.spec.source, self.spec.mapping.key)
         self._next_check = now + LOST_ROOT_CHECK_S
         path = os.path.realpath(self.spec.source)
-        identity = scan.identity(path)
+        identity = scan.identity(path, self.spec.root_marker)
         if identity is None or not self._lookout.start():
-            self._say_lost("there is no directory at this path" if identity is None else "it cannot be watched")
+            self._say_lost(self._why_lost(path) if identity is None else "it cannot be watched")
             return
         self.path, self._identity = path, identity
         self.taken_up += 1
@@ -159,6 +164,9 @@ class Target:
             self._said_lost = False
             log.info("target.found", target=self.spec.name)
         self.rescan(now)
+
+    def _why_lost(self, path: str) -> str:
+        return "there is no directory at this path" if scan.identity(path) is None else "its root_marker is not there"
 
     def let_go(self) -> None:
         """Stop watching; forget what was waiting: a scan finds it again."""
@@ -186,7 +194,7 @@ class Target:
 
     def stands(self) -> bool:
         """Whether the root that was taken up is still the one at its path."""
-        return self._identity is not None and scan.identity(self.path) == self._identity
+        return self._identity is not None and scan.identity(self.path, self.spec.root_marker) == self._identity
 
     def rescan(self, now: float) -> None:
         """Ask for a scan of the whole root."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from hf_watch.after_upload import AfterUpload
+    from hf_watch.deletions import DeleteGuard
     from hf_watch.findings import Found, Lost
     from hf_watch.gather import Gatherer
     from hf_watch.inbox import Hints, Inbox
@@ -74,6 +75,7 @@ class Worker:
         gatherer: Gatherer,
         publisher: Publisher,
         after_upload: AfterUpload,
+        guard: DeleteGuard,
         steering: Steering,
         reporter: Reporter,
         pacing: Pacing,
@@ -92,6 +94,7 @@ class Worker:
         self._gatherer = gatherer
         self._publisher = publisher
         self._after_upload = after_upload
+        self._guard = guard
         self._steering = steering
         self._reporter = reporter
         self._pacing = pacing
@@ -189,6 +192,7 @@ class Worker:
         for target in self._targets:
             target.explore(now, now + SCAN_SLICE_S)
         self._snapshots.second_look.go_on()
+        self._guard.check()
         self._steer(is_asked=is_asked)
         if (moment := self._next_publish()) is not None and moment <= self._clock():
             self._publish()
@@ -246,13 +250,20 @@ class Worker:
 
     def _is_looking(self) -> bool:
         """Whether something may still turn up that is to be published."""
-        return bool(self._snapshots.second_look) or any(target.is_scanning for target in self._targets)
+        return (
+            bool(self._snapshots.second_look)
+            or self._guard.is_undecided
+            or any(target.is_scanning for target in self._targets)
+        )
 
     def _idle_s(self) -> float:
         """How long there is nothing to do unless a hint comes."""
         moments = [target.next_check() for target in self._targets]
         moments += [moment for target in self._targets if (moment := target.next_walk()) is not None]
-        others = (self._next_publish(), self._steering.next_check(), self._snapshots.second_look.next_due())
+        others = (
+            self._next_publish(), self._steering.next_check(), self._snapshots.second_look.next_due(),
+            self._guard.next_check(),
+        )  # fmt: skip
         moments += [moment for moment in others if moment is not None]
         if self._stop_by is not None:
             moments.append(self._stop_by)
@@ -369,6 +380,7 @@ class Worker:
         """
         self._publisher.let_go()
         self._snapshots.let_go()
+        self._guard.let_go()
         for target in self._targets:
             target.let_go()
         self._is_open = False

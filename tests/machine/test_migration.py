@@ -20,6 +20,7 @@ ALTER TABLE file DROP COLUMN is_mapped;
 ALTER TABLE candidate DROP COLUMN repo_path;
 DROP INDEX quarantine_claim;
 ALTER TABLE quarantine DROP COLUMN repo_path;
+DROP TABLE missing;
 """
 
 

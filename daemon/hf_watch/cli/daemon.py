@@ -107,6 +107,15 @@ def resume(target: str | None, **where: Any) -> None:
         click.echo("\n".join(console.done_text("resumed", client.resume(target))))
 
 
+@click.command("confirm-deletes")
+@click.argument("target")
+@_finding_options
+def confirm_deletes(target: str, **where: Any) -> None:
+    """Let the deletes of TARGET go that are held back because they are more than max_delete, and no others."""
+    with _daemon(**where) as client:
+        click.echo("\n".join(console.done_text("confirmed", client.confirm_deletes(target))))
+
+
 @click.command()
 @click.argument("path", required=False)
 @_finding_options
@@ -162,4 +171,4 @@ def history(*, as_json: bool, limit: int, **where: Any) -> None:
     click.echo(view.model_dump_json(indent=2) if as_json else "\n".join(console.history_text(view)))
 
 
-COMMANDS = (status, pause, resume, retry, flush, history)
+COMMANDS = (status, pause, resume, confirm_deletes, retry, flush, history)

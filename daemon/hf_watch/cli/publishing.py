@@ -30,11 +30,12 @@ def run(**options: Any) -> int:
 
 @click.command()
 @click.option("--verify", is_flag=True, help="compare everything with the Hub, even if nothing seems to have happened")
+@click.option("--confirm-deletes", is_flag=True, help="let the deletes go that an earlier pass held back")
 @common_options
-def sync(*, verify: bool, **options: Any) -> int:
+def sync(*, verify: bool, confirm_deletes: bool, **options: Any) -> int:
     """Publish what is there now, then exit: 0 when all of it is published, 1 when something is not."""
     with app_of(options) as app:
-        return app.sync(verify=verify)
+        return app.sync(verify=verify, confirm_deletes=confirm_deletes)
 
 
 @click.command()

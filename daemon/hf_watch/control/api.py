@@ -16,10 +16,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hf_watch.commands import Answer, Barrier, Flush, Left, Pause, Resume, Retry
+from hf_watch.commands import Answer, Barrier, ConfirmDeletes, Flush, Left, Pause, Resume, Retry
 from hf_watch.control import view
 from hf_watch.control.contract import (
     CommitsView,
+    ConfirmQuestion,
     DoneView,
     ErrorView,
     FlushQuestion,
@@ -113,6 +114,11 @@ class Api:
         self._keep(self._paused - {each.bound for each in chosen})
         return await self._do([(each, Resume(each.index)) for each in chosen])
 
+    async def confirm_deletes(self, request: Request) -> BaseModel:
+        """Let the deletes of a target go that are held back, and no others."""
+        chosen = self._chosen((await _question(request, ConfirmQuestion)).target)
+        return await self._do([(each, ConfirmDeletes(each.index)) for each in chosen])
+
     async def retry(self, request: Request) -> BaseModel:
         """Take files out of quarantine, and try them again at once, whatever was waited for."""
         path = (await _question(request, RetryQuestion)).path
@@ -194,6 +200,7 @@ OPERATIONS = (
     Operation("commits", "GET", "/v1/commits", CommitsView, queries=(TARGET, LIMIT)),
     Operation("pause", "POST", "/v1/pause", DoneView, TargetQuestion),
     Operation("resume", "POST", "/v1/resume", DoneView, TargetQuestion),
+    Operation("confirm_deletes", "POST", "/v1/confirm-deletes", DoneView, ConfirmQuestion),
     Operation("retry", "POST", "/v1/retry", DoneView, RetryQuestion),
     Operation("flush", "POST", "/v1/flush", FlushView, FlushQuestion),
 )

@@ -54,6 +54,10 @@ class Client:
         """Resume one target, or all."""
         return self._ask("POST", "/v1/resume", DoneView, {"target": target})
 
+    def confirm_deletes(self, target: str) -> DoneView:
+        """Let the deletes go that are held back."""
+        return self._ask("POST", "/v1/confirm-deletes", DoneView, {"target": target})
+
     def retry(self, path: str | None) -> DoneView:
         """Try a path again, or everything; UnknownPathError when it is nowhere in a watched directory."""
         return self._ask("POST", "/v1/retry", DoneView, {} if path is None else {"path": path})

@@ -61,6 +61,8 @@ class TargetView(_Answer):
     last_commit: CommitView | None = Field(description="the destination's, whichever target it was for")
     next_commit_s: float | None = Field(description="no commit goes earlier; null: nothing waits, or it is paused")
     reason: str | None = Field(description="why it waits")
+    held_deletes: int = Field(description="deletes that wait for confirm-deletes: more than max_delete at once")
+    held_example: str | None = Field(description="one of their paths")
 
 
 class StatusView(_Answer):
@@ -135,6 +137,12 @@ class TargetQuestion(_Question):
     """Which target is meant."""
 
     target: str | None = Field(default=None, description="its name; null: all of them")
+
+
+class ConfirmQuestion(_Question):
+    """Whose deletes are meant."""
+
+    target: str = Field(description="the target's name")
 
 
 class RetryQuestion(_Question):

@@ -69,6 +69,8 @@ def _target(daemon: Daemon, each: Steered, tally: Tally, *, is_paused: bool) -> 
         last_commit=None if tally.latest is None else _commit(daemon, each.destination, tally.latest),
         next_commit_s=None if is_paused else _next_commit_s(worker, found, clock),
         reason=_reason(worker, state),
+        held_deletes=found.held_deletes,
+        held_example=printable(found.held_example) or None,
     )
 
 
@@ -99,6 +101,11 @@ def _problems(target: TargetView, max_lag_s: float) -> Iterator[str]:
     if target.quarantined:
         files = "1 file" if target.quarantined == 1 else f"{target.quarantined} files"
         yield f"{target.target}: {files} in quarantine"
+    if target.held_deletes:
+        yield (
+            f"{target.target}: {target.held_deletes} deletes are held back, such as {target.held_example};"
+            f" `hf-watch confirm-deletes {target.target}` lets them go"
+        )
     if target.lag_s > max_lag_s:
         yield f"{target.target}: {target.lag_s:.0f} s behind, {max_lag_s:g} s are allowed"
 

@@ -1,0 +1,196 @@
+"""The guard before deletes: many at once are held back until a person says that they are meant.
+
+A few missing files go with the next commit. More than a few are written down first, and nothing is decided while a scan
+is under way or files are still disappearing. Then all of them go, if they are no more than `max_delete`; otherwise all
+are held, in the ledger, until they are confirmed or their files are there again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import structlog
+
+from hf_watch import scan
+from hf_watch.ledger import DeleteState
+from hf_watch.model import Change, ChangeKind
+from hf_watch.paths import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from hf_watch.findings import Lost
+    from hf_watch.ledger import Ledger
+    from hf_watch.target import Target
+
+log = structlog.get_logger()
+
+FEW = 10  # a rename or a person's own hand, not a disk that went away
+QUIET_S = 1.0  # nothing disappears any more; `rm -rf` removes thousands of files in it
+HINTED = 1_000  # more are found by a scan
+
+
+@dataclass(slots=True)
+class _Watched:
+    """What the guard knows of one target."""
+
+    sent: deque[tuple[float, int]] = field(default_factory=deque)  # when, how many went unasked
+    undecided_since: float | None = None
+    latest: float = 0.0  # when the last one was written down
+    held: int = 0
+    example: str = ""
+    is_known: bool = False  # what the ledger says was looked up
+
+
+class DeleteGuard:
+    """Decides which of the missing files of one destination's targets may be deleted; on its worker's thread."""
+
+    def __init__(self, ledger: Ledger, targets: Sequence[Target], *, clock: Callable[[], float]) -> None:
+        self._ledger = ledger
+        self._targets = targets
+        self._clock = clock
+        self._watched = {id(target): _Watched() for target in targets}
+
+    def passed(self, lost: Iterable[Lost]) -> list[Lost]:
+        """Those that may be deleted now; the others are written down, and come again when it is decided."""
+        by_target: dict[int, list[Lost]] = {}
+        for each in lost:
+            by_target.setdefault(id(each.target), []).append(each)
+        return [each for mine in by_target.values() for each in self._passed(mine[0].target, mine)]
+
+    def _passed(self, target: Target, lost: Sequence[Lost]) -> list[Lost]:
+        states = [self._ledger.delete_state(target.root, each.waiting.path) for each in lost]
+        meant = [each for each, state in zip(lost, states, strict=True) if state is DeleteState.CONFIRMED]
+        new = [each for each, state in zip(lost, states, strict=True) if state is None]
+        if not new:
+            return meant
+        if self._are_few(target, len(new)):
+            self._watched[id(target)].sent.append((self._clock(), len(new)))
+            return [*meant, *new]
+        self._write_down(target, [each.waiting.path for each in new])
+        return meant
+
+    def _are_few(self, target: Target, count: int) -> bool:
+        if target.is_scanning or any(self._ledger.count_deletes(target.root, state) for state in UNSETTLED):
+            return False
+        return count + target.settler.count_gone(FEW) <= FEW and count + self._recent(target) <= self._allowed(target)
+
+    def _write_down(self, target: Target, paths: Sequence[str]) -> None:
+        watched, now = self._watched[id(target)], self._clock()
+        self._ledger.note_deletes(target.root, paths)
+        watched.latest = now
+        if watched.undecided_since is None:
+            watched.undecided_since = now
+
+    def _recent(self, target: Target) -> int:
+        """How many went unasked since about the last scan."""
+        sent = self._watched[id(target)].sent
+        while sent and sent[0][0] < self._clock() - target.spec.rescan_s:
+            sent.popleft()
+        return sum(count for _, count in sent)
+
+    def _allowed(self, target: Target) -> int:
+        return target.spec.max_delete.of(self._ledger.count(target.root))
+
+    def check(self) -> None:
+        """Decide what can be decided by now."""
+        for target in self._targets:
+            watched = self._watched[id(target)]
+            if not target.is_lost and not watched.is_known:
+                self._look_up(target, watched)
+            if watched.undecided_since is not None and self._is_decidable(target, watched):
+                self._decide(target, watched)
+
+    def let_go(self) -> None:
+        """Forget everything but what the ledger says: it could not be written."""
+        self._watched = {id(target): _Watched() for target in self._targets}
+
+    def _look_up(self, target: Target, watched: _Watched) -> None:
+        """What the ledger says of deletes that an earlier process wrote down."""
+        watched.is_known = True
+        if self._ledger.count_deletes(target.root, DeleteState.NOTED):
+            watched.undecided_since = watched.latest = self._clock()
+        self._see_held(target, watched)
+
+    def _is_decidable(self, target: Target, watched: _Watched) -> bool:
+        if target.is_lost or target.is_scanning:
+            return False
+        now = self._clock()
+        if now >= (watched.undecided_since or 0.0) + target.spec.max_wait_s + QUIET_S:
+            return True
+        return now >= watched.latest + QUIET_S and not target.settler.count_gone(0)
+
+    def next_check(self) -> float | None:
+        """When `check` has something to do, as far as time alone decides it."""
+        moments = [
+            max(each.latest + QUIET_S, self._clock() + 0.1)
+            for each in self._watched.values()
+            if each.undecided_since is not None
+        ]
+        return min(moments, default=None)
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether something may still be deleted without anybody's doing."""
+        return any(each.undecided_since is not None for each in self._watched.values())
+
+    def _decide(self, target: Target, watched: _Watched) -> None:
+        watched.undecided_since = None
+        self._forget_returned(target)
+        noted = self._ledger.count_deletes(target.root, DeleteState.NOTED)
+        is_held = self._ledger.count_deletes(target.root, DeleteState.HELD) > 0
+        if not is_held and noted + self._recent(target) <= self._allowed(target):
+            watched.sent.append((self._clock(), noted))
+            self._let_go(target, DeleteState.NOTED)
+            return
+        self._ledger.settle_deletes(target.root, DeleteState.NOTED, DeleteState.HELD)
+        self._see_held(target, watched)
+        if noted:
+            says = f"`hf-watch confirm-deletes {target.spec.name}` lets them go"
+            log.error(
+                "deletes.held", target=target.spec.name, files=watched.held, path=printable(watched.example),
+                reason="more than max_delete at once", says=says,
+            )  # fmt: skip
+
+    def _forget_returned(self, target: Target) -> None:
+        """Files that are there again are no deletes."""
+        for state in UNSETTLED:
+            paths = self._ledger.deletes(target.root, state)
+            if returned := [path for path in paths if not scan.file_is_gone(target.path, path)]:
+                self._ledger.drop_deletes(target.root, returned)
+
+    def _let_go(self, target: Target, state: DeleteState) -> int:
+        now = self._clock()
+        paths = self._ledger.deletes(target.root, state)
+        self._ledger.settle_deletes(target.root, state, DeleteState.CONFIRMED)
+        if len(paths) > HINTED:
+            target.scan_now(now)
+        else:
+            for path in paths:
+                target.settler.note(Change(path, ChangeKind.GONE, now))
+        return len(paths)
+
+    def _see_held(self, target: Target, watched: _Watched) -> None:
+        watched.held = self._ledger.count_deletes(target.root, DeleteState.HELD)
+        watched.example = self._ledger.first_delete(target.root, DeleteState.HELD) or ""
+
+    def confirm(self, target: Target) -> int:
+        """A person says that what is held is meant: exactly that. How many files."""
+        if target.is_lost:
+            return 0
+        watched = self._watched[id(target)]
+        self._forget_returned(target)
+        count = self._let_go(target, DeleteState.HELD)
+        self._see_held(target, watched)
+        log.info("deletes.confirmed", target=target.spec.name, files=count)
+        return count
+
+    def held(self, target: Target) -> tuple[int, str]:
+        """How many deletes wait for a person, and one of the paths."""
+        watched = self._watched[id(target)]
+        return watched.held, watched.example
+
+
+UNSETTLED = (DeleteState.NOTED, DeleteState.HELD)
