@@ -85,7 +85,7 @@ class Claims:
             for known_path in self._paths(other, in_repo):
                 is_itself = other is target and known_path == path
                 goes_elsewhere = self._going.get(_key(other, known_path), in_repo) != in_repo
-                if not is_itself and not goes_elsewhere and other.spec.wanted.reaches(known_path):
+                if not is_itself and not goes_elsewhere and other.wanted.reaches(known_path):
                     fingerprint = scan.look(other.path, known_path)
                     if fingerprint is not None:
                         yield Claim(other, known_path, fingerprint, self._held(other, known_path, in_repo))

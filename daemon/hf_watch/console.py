@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from hf_watch.checks import Level
+from hf_watch.filters import PARTIAL_NAMES, PRIVATE_DIRECTORIES
 from hf_watch.paths import printable
 
 if TYPE_CHECKING:
@@ -152,6 +153,7 @@ def config_json(settings: Settings, config: Path | None, state_dir: Path) -> dic
         "configuration": str(config) if config else None,
         **settings.model_dump(mode="json"),
         "state_dir": str(state_dir),
+        "never_published": [*PARTIAL_NAMES, *(f"{name}/" for name in PRIVATE_DIRECTORIES)],
     }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hf_watch import plan, scan
 from hf_watch.errors import MissingRepoError, SourceError
+from hf_watch.ignore_files import IgnoreFiles
 from hf_watch.ledger import DeleteState
 from hf_watch.mapping import Content, Unpublishable
 from hf_watch.model import Writers
@@ -17,6 +18,7 @@ from hf_watch.paths import join
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from hf_watch.ignore_files import Inside
     from hf_watch.ledger import Ledger, Root
     from hf_watch.model import Fingerprint, Known, RemoteFile
     from hf_watch.plan import Limits
@@ -67,9 +69,12 @@ class Estimate:
 class _Noting:
     """A filter that writes down what it turns away."""
 
-    def __init__(self, spec: TargetSpec, preview: Preview) -> None:
-        self._wanted = spec.wanted
+    def __init__(self, wanted: IgnoreFiles | Inside, preview: Preview) -> None:
+        self._wanted = wanted
         self._preview = preview
+
+    def inside(self, directory: str) -> _Noting:
+        return _Noting(self._wanted.inside(directory), self._preview)
 
     def enters(self, directory: str) -> bool:
         return self._wanted.enters(directory) or self._skip(directory, is_directory=True)
@@ -103,7 +108,7 @@ class Previewer:
             is_there = scan.identity(self.spec.source) is not None
             preview.problem = "its root_marker is not there" if is_there else "there is no directory at this path"
             return preview
-        for found in scan.walk(self.spec.source, "", _Noting(self.spec, preview)):
+        for found in scan.walk(self.spec.source, "", _Noting(self._wanted, preview)):
             if isinstance(found, scan.Unreadable):
                 preview.skips.append(Item(found.directory + "/", "", 0, f"unreadable: {found.reason}"))
             else:
@@ -124,6 +129,10 @@ class Previewer:
         for name in listing.others:
             preview.skips.append(Item(join(listing.directory, name), "", 0, "a link or a special file"))
 
+    @property
+    def _wanted(self) -> IgnoreFiles:
+        return IgnoreFiles(self.spec.source, self.spec.wanted)
+
     def _known(self, directory: str) -> dict[str, Known]:
         return self.ledger.directory(self.root, directory) if self.root is not None else {}
 
@@ -132,6 +141,9 @@ class Previewer:
         preview.kept[in_repo] = Item(path, in_repo, looked.size_bytes, "", looked.mtime_ns)
 
     def _classify(self, path: str, looked: Fingerprint, known: Known | None, preview: Preview) -> None:
+        if (reason := self.spec.sizes.why_not(looked.size_bytes)) is not None:
+            preview.skips.append(Item(path, "", looked.size_bytes, reason))
+            return
         aside = self.ledger.held_aside(self.root, path, looked) if self.root is not None else None
         if aside is not None:
             in_repo = aside.repo_path or ""
@@ -202,12 +214,13 @@ class Previewer:
     def _find_deletes(self, preview: Preview, identity: scan.RootIdentity) -> None:
         if self.root is None or self.spec.on_delete != "mirror" or scan.is_empty(self.spec.source):
             return
+        wanted = self._wanted
         for directory in self.ledger.directories(self.root, ""):
             device = scan.device_of(self.spec.source, join(directory, ""))
             generation = self.ledger.known_generation(self.root, device, identity.inode) if device is not None else None
             for name, known in self._known(directory).items():
                 path = join(directory, name)
-                if known.generation == generation and self.spec.wanted.reaches(path) and self._is_gone(path):
+                if known.generation == generation and wanted.reaches(path) and self._is_gone(path):
                     preview.deletes.append(Item(path, known.repo_path, 0, "gone from the disk"))
         self._hold_many(preview, self.root)
 

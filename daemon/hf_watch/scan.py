@@ -133,18 +133,19 @@ def _listing(root: str, directory: str, wanted: Wanted) -> Listing:
     others: list[str] = []
     leaving: list[str] = []
     fd = os.open(os.path.join(root, directory), OPEN_FLAGS | os.O_DIRECTORY) if directory else os.open(root, OPEN_FLAGS)
+    inside = wanted.inside(directory)
     try:
         with os.scandir(fd) as entries:
             for entry in entries:
                 path = join(directory, entry.name)
                 if entry.is_dir(follow_symlinks=False):
-                    if wanted.enters(path):
+                    if inside.enters(path):
                         directories.append(entry.name)
                 elif not entry.is_file(follow_symlinks=False):
                     others.append(entry.name)
                 elif entry.name.startswith(LEAVING_PREFIX):
                     leaving.append(entry.name)
-                elif wanted.takes(path):
+                elif inside.takes(path):
                     _add(files, entry)
     finally:
         os.close(fd)

@@ -125,6 +125,8 @@ class TargetSettings(_Table):
         default=(), description="never publish these (gitignore syntax), beside the built-in list"
     )
     hidden: bool = Field(default=False, description="publish names that begin with a dot too")
+    min_size: ByteSize = Field(default=ByteSize(0), ge=0, description="a smaller file is not published")
+    max_size: ByteSize | None = Field(default=None, ge=0, description="a larger file is not published; empty: any size")
     quiet_s: Seconds = Field(default=1.0, description="a file is due when it has not changed for this long")
     max_wait_s: Seconds = Field(
         default=60.0, description="a file that keeps changing is due at the latest after this long"
@@ -171,6 +173,8 @@ class TargetSettings(_Table):
 
     @model_validator(mode="after")
     def _checked(self) -> TargetSettings:
+        if self.max_size is not None and self.min_size > self.max_size:
+            raise ValueError(f"min_size = {self.min_size} is above max_size = {self.max_size}; allowed is less")
         if self.quiet_s > self.max_wait_s:
             raise ValueError(f"quiet_s = {self.quiet_s:g} is above max_wait_s = {self.max_wait_s:g}; allowed is less")
         if self.after_upload == "archive" and self.archive_dir is None:

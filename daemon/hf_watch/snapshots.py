@@ -142,6 +142,8 @@ class Snapshots:
         return scan.size_bytes(target.path, waiting.path)
 
     def _look(self, target: Target, waiting: Waiting, held: ExitStack) -> Found | Lost | None:
+        if not target.wanted.reaches(waiting.path):
+            return None  # an ignore file hides it by now; what the Hub holds of it stays
         known = self._ledger.known(target.root, waiting.path)
         with ExitStack() as own:
             fd = own.enter_context(scan.opened(target.path, waiting.path))
@@ -157,7 +159,7 @@ class Snapshots:
         if known is not None and plan.unchanged(before, known):
             self._leave(target, waiting, known)
             return None
-        if self._is_set_aside(target, waiting, before):
+        if target.spec.sizes.why_not(before.size_bytes) is not None or self._is_set_aside(target, waiting, before):
             return None
         if target.spec.mapping.is_fixed and self._place(target, waiting, before, None) is None:
             return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hf_watch.allotment import Share
 from hf_watch.assembly import DestinationSpec
 from hf_watch.destinations import Place, place_of
-from hf_watch.filters import Filter
+from hf_watch.filters import Filter, Sizes
 from hf_watch.mapping import Mapping
 from hf_watch.plan import Limits, most_deletes
 from hf_watch.target import TargetSpec
@@ -80,6 +80,7 @@ def _target_spec(name: str, target: TargetSettings, place: Place) -> TargetSpec:
         quarantine_dir=_absolute(target.quarantine_dir),
         receipts=target.receipts,
         on_clash=target.on_clash,
+        sizes=Sizes(target.min_size, target.max_size),
     )
 
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Literal
 
 import structlog
 
-from hf_watch import relocation, scan
+from hf_watch import ignore_files, relocation, scan
 from hf_watch.dirty import ScanQueue
 from hf_watch.errors import SourceError
+from hf_watch.filters import ANY_SIZE
+from hf_watch.ignore_files import IgnoreFiles
 from hf_watch.measured import Missed, Scanned
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import join, parent, printable
@@ -21,7 +23,7 @@ from hf_watch.status import TargetState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hf_watch.filters import Filter
+    from hf_watch.filters import Filter, Sizes
     from hf_watch.inbox import Hints
     from hf_watch.journal import Journal
     from hf_watch.ledger import Ledger, Root
@@ -67,6 +69,7 @@ class TargetSpec:
     quarantine_dir: str = ""  # none: what cannot be published stays
     receipts: ReceiptsMode = "off"
     on_clash: Literal["set_aside", "newest"] = "set_aside"
+    sizes: Sizes = ANY_SIZE
 
     @property
     def puts_away(self) -> bool:
@@ -94,6 +97,7 @@ class Target:
         self.settler = settler
         self.journal = journal
         self.path = spec.source  # resolved when the root is taken up
+        self.wanted = IgnoreFiles(spec.source, spec.wanted)  # as above
         self._generations: dict[int, int] = {}  # by device: one of the root, and one of each mount below it
         self.is_paused = False  # it collects, and nothing of it is published
         self.taken_up = 0  # how often; what waited before was forgotten each time
@@ -158,6 +162,7 @@ class Target:
             self._say_lost(self._why_lost(path) if identity is None else "it cannot be watched")
             return
         self.path, self._identity = path, identity
+        self.wanted = IgnoreFiles(path, self.spec.wanted)
         self.taken_up += 1
         self._generations = {}
         if self._said_lost:
@@ -284,17 +289,24 @@ class Target:
             self._cookies.clear()  # their hints may be among what was lost
             self._look_after(now, rescan=False)
         for gap in hints.gaps:
-            self._scans.add(gap.path)
+            self._scan_below(gap.path)
         for change in hints.changes:
             self._note(change)
 
     def _note(self, change: Change) -> None:
-        if not self.spec.wanted.reaches(change.path):
+        if change.path.rpartition("/")[2] == ignore_files.NAME:
+            self._scan_below(parent(change.path))  # it may say something else now
+        if not self.wanted.reaches(change.path):
             self._cookies.discard(change.path)
             return
         if change.kind is ChangeKind.GONE and self._ledger.has_below(self.root, change.path):
             self._scans.add(change.path)  # it was a directory
         self._settle(change)
+
+    def _scan_below(self, directory: str) -> None:
+        """The watch knows nothing of ignore files, and tells of what they leave out as well."""
+        if self.wanted.leads_into(directory):
+            self._scans.add(directory)
 
     def _settle(self, change: Change) -> None:
         if self._has_room or change.path in self.settler:
@@ -340,7 +352,7 @@ class Target:
 
         It goes on where it paused: were a directory scanned anew instead, its first files could keep the others out.
         """
-        for found in scan.walk(self.path, self._walk_top, self.spec.wanted):
+        for found in scan.walk(self.path, self._walk_top, self.wanted):
             self._walked += 1
             if isinstance(found, scan.Unreadable):
                 self._name_unreadable(found)
@@ -370,7 +382,7 @@ class Target:
         gone = [
             each
             for each in self._ledger.quarantined(self.root)
-            if not self.spec.wanted.reaches(each.path) or scan.file_is_gone(self.path, each.path)
+            if not self.wanted.reaches(each.path) or scan.file_is_gone(self.path, each.path)
         ]
         for each in gone:
             if each.repo_path is not None:  # another file waits for it to go
@@ -396,7 +408,8 @@ class Target:
         # A published file that is to be archived or deleted is due as well: the disk is what remembers it.
         for name in listing.files if self.spec.puts_away else found.changed:
             change = Change(join(listing.directory, name), ChangeKind.FOUND, self._clock())
-            yield from self._find(change, listing.files[name])
+            if self.spec.sizes.why_not(listing.files[name].size_bytes) is None:
+                yield from self._find(change, listing.files[name])
         yield from self._miss(listing.directory, found.gone)
         self._move_to_generation(listing, known)
 
@@ -421,7 +434,7 @@ class Target:
     def _miss(self, directory: str, names: tuple[str, ...]) -> Iterator[None]:
         for name in names:
             path = join(directory, name)
-            if self.spec.wanted.reaches(path):
+            if self.wanted.reaches(path):
                 yield from self._find(Change(path, ChangeKind.GONE, self._clock()), None)
 
     def _find(self, change: Change, looked: Fingerprint | None) -> Iterator[None]:

@@ -108,8 +108,13 @@ def test_the_reason_names_the_rule() -> None:
     assert wanted.why_not("a.txt", is_directory=False) == "not among include"
 
 
-@pytest.mark.parametrize("line", ["!", "\\", "[z-a]", "a/[b-\\]", "[[:alpha:]]"])
+@pytest.mark.parametrize("line", ["!", "\\", "[z-a]", "a/[b-\\]", "[[:none:]]"])
 def test_a_pattern_that_is_none_is_named(line: str) -> None:
     with pytest.raises(ValueError, match="no gitignore pattern") as caught:
         Filter(exclude=["*.log", line])
     assert repr(line) in str(caught.value)
+
+
+def test_a_pattern_that_can_match_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="matches nothing"):
+        Filter(exclude=["a//b"])
