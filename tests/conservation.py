@@ -194,7 +194,10 @@ class Storm:
         return {str(path.relative_to(self.drop)): path.read_bytes() for path in found}
 
     def _held(self) -> Disk:
-        paths = [path for path in self.hub.files(*REPO) if path.startswith(PREFIX)]
+        try:
+            paths = [path for path in self.hub.files(*REPO) if path.startswith(PREFIX)]
+        except KeyError:
+            return {}  # no life was long enough to create it
         return {path.removeprefix(PREFIX): self.hub.read(*REPO, path) for path in paths}
 
     # What is then true.
@@ -252,10 +255,17 @@ class Testimony:
 # How a Hub fails, and where.
 
 ROUTES = (
-    *[r"/commit/"] * 4, "/preupload/", "/paths-info/", "/commits/", "/revision/", "/tree/", "/auth-check",
+    *["/commit/"] * 8, "/preupload/", "/paths-info/", "/commits/", "/revision/", "/tree/", "/auth-check",
     "/xet-write-token/", "/v1/", ".",
 )  # fmt: skip
+LOST_ANSWERS: list[Callable[[], Fault]] = [
+    lambda: Fault(status=500, after_effect=True),
+    lambda: Fault(status=504, after_effect=True),
+    lambda: Fault(cut=True, after_effect=True),
+    lambda: Fault(slow_s=1.0, cut=True, after_effect=True),
+]
 FAULTS: list[Callable[[], Fault]] = [
+    *LOST_ANSWERS * 3,  # after the effect
     # Before the effect.
     lambda: Fault(status=500),
     lambda: Fault(status=502, body="<html>Bad Gateway</html>"),
@@ -266,14 +276,9 @@ FAULTS: list[Callable[[], Fault]] = [
     lambda: Fault(status=429, body=QUOTA_WORDS),
     lambda: Fault(status=429, headers=(("Retry-After", "1"),)),
     lambda: Fault(status=429, headers=(("Retry-After", formatdate(time.time() + 1, usegmt=True)),)),
-    # After the effect: the answer is lost.
-    lambda: Fault(status=500, after_effect=True),
-    lambda: Fault(status=504, after_effect=True),
-    lambda: Fault(cut=True, after_effect=True),
     # In the middle.
     lambda: Fault(cut=True),
     lambda: Fault(slow_s=0.3),
     lambda: Fault(slow_s=2.0),
     lambda: Fault(delay_s=30.0, status=504),
-    lambda: Fault(slow_s=1.0, cut=True, after_effect=True),
-]  # fmt: skip
+]

@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from hf_watch.errors import AmbiguousError, MovedError, RetryableError, UnreachableError
-from hf_watch.model import Change, ChangeKind
+from hf_watch.model import Change, ChangeKind, Gap
 from hf_watch.watch import RootWatch
 from tests.disk import fill
 from tests.engine import Engine, Running, target_spec
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from hf_watch.model import Gap
     from hf_watch.ports import Sink
     from hf_watch.target import TargetSpec
 
@@ -91,6 +90,17 @@ def test_without_events_the_rescan_alone_publishes_everything(tmp_path: Path) ->
         for _ in _everything(tmp_path / "drop"):
             running.go_on(RESCAN_S + SETTLED_S)
             assert hub.repo.files == _on_disk(tmp_path / "drop")
+
+
+@pytest.mark.parametrize("directory", ["", "d"])
+def test_a_gap_alone_is_answered_with_a_scan_of_its_directory(directory: str, tmp_path: Path) -> None:
+    hub = FakeHub()
+    with _running(_engine(tmp_path, hub, NEVER_S)) as running:
+        running.go_on(SETTLED_S)
+        fill(tmp_path / "drop", {"a": b"1", "d/b": b"2"})
+        running.hint(Gap(directory, "events were lost", running.clock()))
+        running.go_on(SETTLED_S)
+    assert hub.repo.files == ({"incoming/d/b": b"2"} if directory else {"incoming/a": b"1", "incoming/d/b": b"2"})
 
 
 def test_without_events_and_rescans_nothing_is_published(tmp_path: Path) -> None:
