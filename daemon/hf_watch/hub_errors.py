@@ -161,7 +161,11 @@ def retry_after_s(headers: Mapping[str, str], message: str, now_s: float) -> flo
     The largest of the RateLimit header, if that limit is used up; Retry-After, as seconds or as a date; and the words
     of the commit quota, "retry this action in about 1 hour", which carries headers of a limit that is not used up.
     """
-    waits = [_worded_s(message), _header_s(_header(headers, "retry-after"), now_s), _limit_s(headers)]
+    waits = [
+        _worded_s(message),
+        _header_s(_header(headers, "retry-after"), _answered_at_s(headers, now_s)),
+        _limit_s(headers),
+    ]
     known = [wait for wait in waits if wait is not None]
     return min(max(known), LONGEST_WAIT_S) if known else None
 
@@ -185,13 +189,24 @@ def _header(headers: Mapping[str, str], name: str) -> str:
     return next((value for key, value in headers.items() if key.lower() == name), "").strip()
 
 
+def _answered_at_s(headers: Mapping[str, str], now_s: float) -> float:
+    """When the Hub answered by its own clock, which its dates are meant by; the clock here may be a day off."""
+    answered_at_s = _date_s(_header(headers, "date"))
+    return now_s if answered_at_s is None else answered_at_s
+
+
+def _date_s(value: str) -> float | None:
+    try:
+        return parsedate_to_datetime(value).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
 def _header_s(value: str, now_s: float) -> float | None:
     if re.fullmatch(r"\d{1,9}", value, re.ASCII):
         return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now_s)
-    except (ValueError, OverflowError):
-        return None
+    date_s = _date_s(value)
+    return None if date_s is None else max(0.0, date_s - now_s)
 
 
 _UNITS_S = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}

@@ -424,9 +424,10 @@ class Ledger:
         One that changed may, and so may any after a day: what the Hub refuses today it may take tomorrow.
         """
         found = self.aside(root, path)
-        if found is None or found.at_s <= self._wall_clock() - QUARANTINE_S or found.fingerprint != fingerprint:
+        if found is None or found.fingerprint != fingerprint:
             return None
-        return found
+        age_s = self._wall_clock() - found.at_s  # negative after a clock that was ahead was set right
+        return found if 0.0 <= age_s < QUARANTINE_S else None
 
     def quarantined(self, root: Root) -> Iterator[SetAside]:
         """Everything in quarantine below a root."""

@@ -97,6 +97,26 @@ def test_commits_dated_in_the_future_delay_a_restart_by_no_more_than_an_empty_bu
     assert clock() - began <= 2 * 36.0
 
 
+@pytest.mark.parametrize("jump_s", [-80 * YEAR_S, -DAY_S, DAY_S, 80 * YEAR_S])
+def test_what_is_set_aside_is_tried_again_within_a_day_whatever_the_clock_says(
+    tmp_path: Path, drop: Path, jump_s: float
+) -> None:
+    wall, bad = WallClock(), [True]
+    hub = FakeHub(bad=lambda _: bad[0])
+    fill(drop, {"a": b"a"})
+    engine = Engine(tmp_path, [target_spec(drop)], hub, ledger_of=lambda file: Ledger(file, wall_clock=wall))
+    with engine.running() as running:
+        running.go_on(400.0)
+        requests = hub.calls.count("commit")
+        wall.ahead_s = jump_s
+        running.go_on(4_000.0)
+        assert hub.calls.count("commit") <= requests + 1, "tried once more, not again and again"
+        bad[0] = False
+        wall.ahead_s += DAY_S
+        running.go_on(4_000.0)
+    assert hub.repo.files == {"incoming/a": b"a"}
+
+
 @pytest.mark.parametrize("hours", [1, 24, 24 * 30])
 def test_a_monotonic_clock_that_leaps_ahead_makes_one_scan_and_no_commit(
     tmp_path: Path, drop: Path, hours: int

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
+from hf_watch.model import Gap
 from tests.disk import fill
-from tests.engine import Engine, target_spec
+from tests.engine import Clock, Engine, target_spec
 from tests.fake_hub import FakeHub
 
 if TYPE_CHECKING:
@@ -103,3 +104,33 @@ def test_a_root_that_is_not_there_does_not_hold_a_stop(tmp_path: Path) -> None:
         assembled.worker.stop(began + 20.0)
         assembled.worker.run()
     assert engine.clock() < began + 20.0
+
+
+class Ticking(Clock):
+    """A clock on which work takes time: two milliseconds a look at it."""
+
+    def __call__(self) -> float:
+        self.now += 0.002
+        return self.now
+
+
+def test_overflows_without_end_leave_most_of_the_time_for_other_work(tmp_path: Path) -> None:
+    fill(tmp_path / "drop", {f"{number}/f": b"x" for number in range(200)})
+    hub, clock = FakeHub(), Ticking()
+    engine = Engine(tmp_path, [target_spec(tmp_path / "drop", rescan_s=1e6)], hub, clock=clock)
+    with capture_logs() as logs, engine.running() as running:
+        running.go_on(60.0)
+        began, logs[:] = clock.now, []
+        while clock.now < began + 100.0:
+            running.hint(Gap("", "kernel queue overflowed", clock.now))
+            running.turn()
+        scans = [each["duration_s"] for each in logs if each["event"] == "target.scanned"]
+        assert len(scans) >= 2
+        assert sum(scans) <= (clock.now - began) / 9 + scans[0]
+        fill(tmp_path / "drop", {"later": b"later"})
+        running.hint(Gap("", "kernel queue overflowed", clock.now))
+        running.go_on(60.0)
+        assert "incoming/later" in hub.repo.files
+        scanned = len([each for each in logs if each["event"] == "target.scanned"])
+        running.go_on(200.0)
+        assert len([each for each in logs if each["event"] == "target.scanned"]) == scanned, "nothing piled up"

@@ -141,3 +141,12 @@ def test_only_a_commit_that_was_sent_is_unclear() -> None:
     assert type(translate(NoAnswer("", sent=True), Phase.COMMITTING)) is AmbiguousError
     assert type(translate(NoAnswer("", sent=False), Phase.COMMITTING)) is UnreachableError
     assert type(translate(NoAnswer("", sent=True), Phase.READING)) is UnreachableError
+
+
+@pytest.mark.parametrize("off", [timedelta(), timedelta(days=1), timedelta(days=-1), timedelta(days=30_000)])
+def test_a_date_to_wait_for_is_meant_by_the_hub_s_clock(off: timedelta) -> None:
+    headers = {
+        "Date": format_datetime(NOW, usegmt=True),
+        "Retry-After": format_datetime(NOW + timedelta(seconds=90), usegmt=True),
+    }
+    assert retry_after_s(headers, "", (NOW + off).timestamp()) == 90.0
