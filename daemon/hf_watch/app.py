@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,13 +26,20 @@ from hf_watch.service import Service, block_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from hf_watch.control.pauses import Bound
     from hf_watch.model import Destination, Receipt, Upload
     from hf_watch.settings import Settings
     from hf_watch.specs import Targets
 
 PAUSES_NAME = "paused.json"
+
+
+def unseen(_daemon: Daemon) -> AbstractContextManager[None]:
+    """Nobody looks at it while it runs."""
+    return nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,7 @@ class App:
     settings: Settings
     state_dir: Path
     endpoint: Endpoint
+    sight: Callable[[Daemon], AbstractContextManager[None]] = unseen  # what shows it while it runs
 
     def run(self, reread: Callable[[], App]) -> int:
         """Publish until a signal comes; SIGHUP puts into force what `reread` tells. Returns the exit code.
@@ -59,7 +68,8 @@ class App:
             service = Service(
                 composer.spec(self.settings), notify.supervisor(), lambda: composer.spec(self._same(reread()))
             )
-            with serving(self._daemon(roster, pauses), self.state_dir, os.environ) as control:
+            daemon = self._daemon(roster, pauses, pauses.load())
+            with self.sight(daemon), serving(daemon, self.state_dir, os.environ) as control:
                 code = service.run()
         return 1 if control.has_died else code
 
@@ -68,23 +78,24 @@ class App:
         allocator.give_back()
         block_signals()
         mode = Mode(single_pass=True, verify=verify, confirm_deletes=confirm_deletes)
-        pauses = Pauses(self.state_dir / PAUSES_NAME)
+        roster, pauses = Roster(), Pauses(self.state_dir / PAUSES_NAME)
         with state_lock.held(self.state_dir), Ledger(self._ledger_file) as ledger:
             composer = Composer(
                 endpoint=self.endpoint, state_dir=self.state_dir, ledger=ledger, mode=mode, pauses=pauses,
-                roster=Roster(),
+                roster=roster,
             )  # fmt: skip
             install_client(composer.see_quota)
-            code = Service(composer.spec(self.settings), notify.Nobody()).run()
+            with self.sight(self._daemon(roster, pauses, frozenset())):
+                code = Service(composer.spec(self.settings), notify.Nobody()).run()
         return 1 if composer.has_given_up else code
 
-    def _daemon(self, roster: Roster, pauses: Pauses) -> Daemon:
-        """What the control socket knows of this process."""
+    def _daemon(self, roster: Roster, pauses: Pauses, paused: frozenset[Bound]) -> Daemon:
+        """What others than its workers know of this process."""
         return Daemon(
             roster=roster,
             ledger=self._ledger_file,
             pauses=pauses,
-            paused=pauses.load(),
+            paused=paused,
             hub_url=self.endpoint.url,
             max_lag_s=self.settings.health.max_lag_s,
             clock=time.monotonic,

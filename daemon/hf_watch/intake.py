@@ -40,13 +40,20 @@ class IntakeLimits:
 
 @contextmanager
 def taken(
-    what: str, path_for: Callable[[str | None], str], limits: IntakeLimits, standard_input: BinaryIO
+    what: str,
+    path_for: Callable[[str | None], str],
+    limits: IntakeLimits,
+    standard_input: BinaryIO,
+    tell: Callable[[int, int | None], None] = lambda _done, _total: None,
 ) -> Iterator[Upload]:
-    """A file by its name, an http(s) URL, or `-`. `path_for` gives the path in the repo for what has this name."""
+    """A file by its name, an http(s) URL, or `-`. `path_for` gives the path in the repo for what has this name.
+
+    `tell` hears how many bytes are here, and of how many, when that was announced.
+    """
     if what == "-":
-        source = stream(blocks_of(standard_input), path_for(None), limits)
+        source = stream(_told(blocks_of(standard_input), tell, None), path_for(None), limits)
     elif re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", what):
-        source = url(what, path_for(_name_in(what)), limits)
+        source = url(what, path_for(_name_in(what)), limits, tell)
     else:
         source = file(Path(what), path_for(Path(what).name), limits)
     with source as upload:
@@ -106,6 +113,14 @@ def stream(blocks: Iterable[bytes], repo_path: str, limits: IntakeLimits) -> Ite
             yield Upload(repo_path, snapshot, f"/dev/fd/{fd}")
 
 
+def _told(blocks: Iterable[bytes], tell: Callable[[int, int | None], None], total: int | None) -> Iterator[bytes]:
+    done = 0
+    for block in blocks:
+        done += len(block)
+        tell(done, total)
+        yield block
+
+
 def blocks_of(source: BinaryIO) -> Iterator[bytes]:
     """A binary file, a block at a time."""
     while block := source.read(BLOCK_BYTES):
@@ -113,25 +128,33 @@ def blocks_of(source: BinaryIO) -> Iterator[bytes]:
 
 
 @contextmanager
-def url(address: str, repo_path: str, limits: IntakeLimits) -> Iterator[Upload]:
+def url(
+    address: str,
+    repo_path: str,
+    limits: IntakeLimits,
+    tell: Callable[[int, int | None], None] = lambda _done, _total: None,
+) -> Iterator[Upload]:
     """The content at an http(s) address, whole; SourceError when it cannot be had, or is larger than allowed."""
     with (
         httpx2.Client(timeout=TIMEOUT, follow_redirects=True, max_redirects=MOST_REDIRECTS) as client,
-        stream(_fetched(client, address, limits), repo_path, limits) as upload,
+        stream(_fetched(client, address, limits, tell), repo_path, limits) as upload,
     ):
         yield upload
 
 
-def _fetched(client: httpx2.Client, address: str, limits: IntakeLimits) -> Iterator[bytes]:
+def _fetched(
+    client: httpx2.Client, address: str, limits: IntakeLimits, tell: Callable[[int, int | None], None]
+) -> Iterator[bytes]:
     # Compressed on the way, a size means nothing, and a server may send what expands without end.
     headers = {"Accept-Encoding": "identity", "User-Agent": f"hf-watch/{__version__}"}
     try:
         with client.stream("GET", address, headers=headers) as answer:
             answer.raise_for_status()
             announced = answer.headers.get("Content-Length", "")
-            if announced.isdigit() and int(announced) > limits.most_bytes:
-                raise SourceError(f"{address}: {announced} bytes, more than the {limits.most_bytes} allowed")
-            yield from answer.iter_bytes(BLOCK_BYTES)
+            total = int(announced) if announced.isdigit() else None
+            if total is not None and total > limits.most_bytes:
+                raise SourceError(f"{address}: {total} bytes, more than the {limits.most_bytes} allowed")
+            yield from _told(answer.iter_bytes(BLOCK_BYTES), tell, total)
     except httpx2.HTTPStatusError as error:
         answer = error.response
         raise SourceError(f"{address}: {answer.status_code} {answer.reason_phrase}") from error

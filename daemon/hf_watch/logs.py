@@ -6,9 +6,11 @@ Nothing in them looks like a token.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 import traceback
+from io import TextIOBase
 from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 LIBRARIES = ("huggingface_hub", "watchdog", "httpx2", "httpcore2", "uvicorn", "filelock", "hf_xet", "py.warnings")
 HIDDEN = "[removed]"
+
+Stream = TextIO | TextIOBase
 
 # Tokens by their looks: of the Hub, of OAuth and other providers' kind, of the content store (JWT), and whatever stands
 # behind a word that announces one, or before the @ of an address.
@@ -63,10 +67,10 @@ def redacted(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def configure(level: str, stream: TextIO | None = None, *, readable: bool | None = None) -> None:
+def configure(level: str, stream: Stream | None = None, *, readable: bool | None = None) -> None:
     """Set up structlog and the libraries' loggers, for the whole process. `readable`: None asks the stream."""
     out = stream or sys.stderr
-    send = journald.sender(out) if readable is None else None
+    send = journald.sender(sys.stderr) if stream is None and readable is None else None
     if readable is None:
         readable = out.isatty()
     number = LEVELS[level]
@@ -91,13 +95,23 @@ def configure(level: str, stream: TextIO | None = None, *, readable: bool | None
     _route(handler, number)
 
 
+def set_level(level: str) -> None:
+    """Log from this level on, wherever it goes to."""
+    number = LEVELS[level]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(number))
+    _set_levels(number)
+
+
 def _shared() -> list[Processor]:
     return [structlog.stdlib.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True), _without_nothing]
 
 
 def _renderer(*, readable: bool) -> Processor:
     if readable:
-        return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        is_coloured = not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in {"dumb", "unknown"}
+        return structlog.dev.ConsoleRenderer(
+            colors=is_coloured, exception_formatter=structlog.dev.plain_traceback
+        )  # fmt: skip
     return structlog.processors.JSONRenderer(ensure_ascii=False)
 
 
@@ -105,17 +119,28 @@ def _route(handler: logging.Handler, level: int) -> None:
     """One handler for all; the libraries speak up from warnings on, unless everything is asked for."""
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
     logging.captureWarnings(capture=True)
     for name in LIBRARIES:
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True
-        library.setLevel(level if level <= logging.DEBUG else max(level, logging.WARNING))
+    _set_levels(level)
 
 
-class _Unfailing(logging.StreamHandler[TextIO]):
+def _set_levels(level: int) -> None:
+    logging.getLogger().setLevel(level)
+    for name in LIBRARIES:
+        logging.getLogger(name).setLevel(level if level <= logging.DEBUG else max(level, logging.WARNING))
+
+
+class _Unfailing(logging.StreamHandler[Stream]):
     """A reader that went away, or a full disk behind the stream, must not stop what the log is about."""
+
+    def close(self) -> None:
+        """End a stream that was given, so that what waits in it is shown; the process's own stays as it is."""
+        if self.stream not in {sys.stderr, sys.__stderr__}:
+            self.stream.close()
+        super().close()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's name
         """Drop the line: there is nobody left to tell."""

@@ -95,6 +95,7 @@ class Publisher:
         observe: Observe,
     ) -> None:
         self.files = 0  # published since the start
+        self.size_bytes = 0  # what they hold
         self._hub = hub
         self._ledger = ledger
         self._snapshots = snapshots
@@ -416,6 +417,7 @@ class Publisher:
             self._ledger.dropped_batch(batch_id)
         self._unclear, self._parent = {}, None
         self.files += len(parcel.ready)
+        self.size_bytes += parcel.size_bytes
         duration_s = self._clock() - began
         self._observe(_published(parcel, receipt, began, duration_s))
         log.info(

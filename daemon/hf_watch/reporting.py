@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hf_watch.findings import Found
 from hf_watch.model import Staged
-from hf_watch.status import TargetStatus, WorkerStatus
+from hf_watch.status import Sending, TargetStatus, WorkerStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,6 +26,8 @@ class _Flight:
     """What is under way from one target to the Hub."""
 
     files: int = 0
+    size_bytes: int = 0
+    sending: tuple[Sending, ...] = ()
     oldest: float | None = None
     settled_since: float | None = None
     held_bytes: int = 0
@@ -35,6 +37,12 @@ class _Flight:
         self.oldest = earliest(self.oldest, origin.waiting.since)
         self.settled_since = earliest(self.settled_since, origin.waiting.settled_since)
         self.held_bytes += held_bytes
+        if isinstance(origin, Found):
+            fingerprint = origin.snapshot.fingerprint
+            self.size_bytes += fingerprint.size_bytes
+            if origin.fd is not None:
+                sent = Sending(origin.waiting.path, fingerprint.size_bytes, origin.fd, fingerprint.inode)
+                self.sending = (*self.sending, sent)
 
 
 Flights = dict[str, _Flight]
@@ -66,8 +74,10 @@ class Reporter:
             _target(target, flights.get(target.spec.name) or _Flight(), self._guard) for target in self._targets
         )
         dues = [due for target in self._targets if (due := target.next_due()) is not None]
-        next_due = min(dues, default=None)
-        return WorkerStatus(self._destination, targets, reason, is_refused, not_before, next_due, committed_at)
+        return WorkerStatus(
+            self._destination, targets, reason, is_refused, not_before, min(dues, default=None), committed_at,
+            self._publisher.files, self._publisher.size_bytes,
+        )  # fmt: skip
 
     def _flights(self) -> Flights:
         """What is in hand, counted once for as long as it stays the same."""
@@ -105,6 +115,8 @@ def _target(target: Target, flight: _Flight, guard: DeleteGuard) -> TargetStatus
         flight.held_bytes,
         target.watched(),
         *guard.held(target),
+        flight.size_bytes,
+        flight.sending,
     )
 
 

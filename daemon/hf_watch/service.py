@@ -7,6 +7,7 @@ thread tells this one of news by SIGUSR1.
 from __future__ import annotations
 
 import faulthandler
+import logging
 import os
 import signal
 import sys
@@ -337,6 +338,7 @@ def block_signals() -> None:
 
 
 def _exit(code: int) -> None:
+    logging.shutdown()  # shows what waits to be shown; os._exit asks nobody
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

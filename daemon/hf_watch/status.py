@@ -24,6 +24,16 @@ class TargetState(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Sending:
+    """A large file that the Hub's client reads by itself; `fd` is this process's, and may be closed by now."""
+
+    path: str
+    size_bytes: int
+    fd: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
 class TargetStatus:
     """One watched root. `oldest` and `settled_since` are None when all is published."""
 
@@ -37,6 +47,8 @@ class TargetStatus:
     watched: int = 0  # directories that have a watch
     held_deletes: int = 0  # that wait for a person
     held_example: str = ""  # one of their paths
+    in_flight_bytes: int = 0
+    sending: tuple[Sending, ...] = ()  # the large ones among what is in flight, while they are sent
 
     def lag_s(self, now: float) -> float:
         """For how long the longest settled content has been unpublished."""
@@ -54,6 +66,8 @@ class WorkerStatus:
     not_before: float = 0.0  # nothing goes to the Hub earlier
     next_due: float | None = None  # when the next path is due; None when nothing waits
     committed_at: float | None = None  # the last commit of this process
+    published: int = 0  # files, since it began
+    published_bytes: int = 0  # what they hold
 
     def waiting(self) -> int:
         """How many paths are not published."""

@@ -48,7 +48,7 @@ def read_again(options: dict[str, Any], app: App) -> App:
     """The same with what the settings say now; ConfigError when they are wrong, and then nothing has changed."""
     settings, _ = _read(options)
     look_for_token(required=True)
-    logs.configure(settings.log_level)
+    logs.set_level(settings.log_level)
     return replace(app, settings=settings)
 
 
