@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hf_watch import allocator, checks, notify, preview, specs, state_lock
+from hf_watch import allocator, checks, hub_clock, notify, preview, specs, state_lock
 from hf_watch.composer import LEDGER_NAME, Composer, Endpoint, Mode, new_budget
 from hf_watch.control.daemon import Daemon, Roster
 from hf_watch.control.pauses import Pauses
@@ -157,6 +157,8 @@ class App:
         found = [check for spec in specs for check in checks.source(spec)]
         found += checks.watch_limits(specs)
         found += [checks.state_directory(self.state_dir), checks.cache_directory(cache_dir)]
+        if (ahead_s := hub_clock.ahead_s(self.endpoint.url, time.time)) is not None:
+            found.append(checks.clock(ahead_s))
         for destination, targets in destinations.items():
             create_repo = any(settings.create_repo for settings, _ in targets)
             found.append(checks.destination(destination, self._hub(destination), create_repo=create_repo))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 INOTIFY = Path("/proc/sys/fs/inotify")
 WANTED_QUEUE = 262_144  # a burst of that many changes is seen without a gap; below it a gap costs one scan
+MOST_AHEAD_S = 60.0  # a clock that is kept right is far below it
 FREE_BYTES = 200 << 20  # the ledger's room; below it a commit may find no place for its intent
 COUNTED_DIRECTORIES = 200_000  # counting stops there: above it the limit is what has to be looked at
 
@@ -69,7 +70,26 @@ def source(spec: TargetSpec) -> Iterator[Check]:
         yield Check(name, Level.FAIL, f"{printable(path)}: may not be read", "give this user r-x on it")
         return
     yield Check(name, Level.OK, f"{printable(path)}: readable")
+    yield from _written(name, path, spec)
     yield from _file_systems(name, path, spec)
+
+
+def _written(name: str, path: str, spec: TargetSpec) -> Iterator[Check]:
+    """The directories that files are put into or taken from."""
+    emptied = [path] if spec.after_upload != "keep" or spec.quarantine_dir else []
+    for place in (*emptied, spec.archive_dir, spec.quarantine_dir):
+        if place and not _is_writable(_existing(Path(place))):
+            text = f"{printable(place)}: cannot be written; what is published would stay where it is"
+            yield Check(name, Level.FAIL, text, "give this user rwx on it; in a service's sandbox: ReadWritePaths=")
+
+
+def clock(ahead_s: float) -> Check:
+    """How far the clock here is ahead of the Hub's."""
+    way = "ahead of" if ahead_s > 0 else "behind"
+    if abs(ahead_s) > MOST_AHEAD_S:
+        text = f"{abs(ahead_s):.0f} s {way} the Hub's; far enough off, no secure connection is possible"
+        return Check("clock", Level.WARN, text, "set it; timedatectl set-ntp true")
+    return Check("clock", Level.OK, f"within {max(abs(ahead_s), 1.0):.0f} s of the Hub's")
 
 
 def _file_systems(name: str, path: str, spec: TargetSpec) -> Iterator[Check]:

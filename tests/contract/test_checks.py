@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch import checks
+from hf_watch import checks, hub_clock
 from hf_watch.checks import Check, Level
 from hf_watch.console import any_failed, checks_json, checks_text
 from hf_watch.errors import HubError, RetryableError, UnauthorizedError
+from hf_watch.local_hub import LocalHub
 from tests.engine import DESTINATION, target_spec
 from tests.fake_hub import FakeHub, Fault
 
@@ -38,6 +40,35 @@ def test_where_state_or_cache_cannot_be_written_is_a_failure(tmp_path: Path) -> 
     (tmp_path / "file").touch(mode=0o777)
     assert checks.state_directory(tmp_path / "file/state").level is Level.FAIL
     assert checks.cache_directory(tmp_path / "file/cache").level is Level.FAIL
+
+
+def test_a_drop_folder_that_is_emptied_must_be_writable(tmp_path: Path) -> None:
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    (tmp_path / "file").touch()
+    archive = {"after_upload": "archive", "archive_dir": str(tmp_path / "archive")}
+    assert all(check.level is Level.OK for check in checks.source(target_spec(drop, **archive)))
+    assert not (tmp_path / "archive").exists(), "a check makes nothing"
+    spec = target_spec(drop, **{**archive, "archive_dir": str(tmp_path / "file/archive")})
+    [failed] = [check for check in checks.source(spec) if check.level is Level.FAIL]
+    assert "file/archive: cannot be written" in failed.text
+    assert "ReadWritePaths=" in failed.remedy
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "level"), [(0.2, Level.OK), (-59.0, Level.OK), (90.0, Level.WARN), (-7e5, Level.WARN)]
+)
+def test_a_clock_that_is_off_is_named(ahead_s: float, level: Level) -> None:
+    assert checks.clock(ahead_s).level is level
+
+
+def test_the_hub_s_clock_is_read_from_its_answers(tmp_path: Path) -> None:
+    with LocalHub(tmp_path / "hub", open_namespaces=True) as hub:
+        for off_s in (0.0, 3600.0):
+            ahead_s = hub_clock.ahead_s(hub.url, lambda: time.time() + off_s)  # noqa: B023  used at once
+            assert ahead_s is not None
+            assert off_s - 1.0 <= ahead_s < off_s + 60.0, "a date has no parts of a second"
+    assert hub_clock.ahead_s(hub.url, time.time) is None
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.eventually import eventually
 from tests.systemd.serving import Serving, target
 
 if TYPE_CHECKING:
@@ -46,6 +47,20 @@ def test_booted_without_its_directory_it_takes_it_up_when_it_is_mounted(serving:
     serving.wait_for("target.found")
     serving.write("a.txt", b"a", f"{MOUNT}/drop")
     serving.wait_until_held({"a.txt": b"a"})
+
+
+def test_a_drop_folder_is_emptied_where_the_sandbox_lets_it_be(serving: Serving) -> None:
+    machine = serving.machine
+    serving.install(target(after_upload="delete"))
+    checked = machine.run("/opt/hf-watch/bin/hf-watch", "service", "check", check=False)
+    assert "/srv/drop: cannot be written" in checked.stdout, "all of the file system is read-only to it"
+    serving.drop_in("drop", "[Service]\nReadWritePaths=/srv/drop\n")
+    assert machine.run("/opt/hf-watch/bin/hf-watch", "service", "check").returncode == 0
+    serving.start()
+    serving.write("a.txt", b"a")
+    serving.wait_until_held({"a.txt": b"a"})
+    eventually(lambda: not machine.path("/srv/drop/a.txt").exists(), "what was published is gone")
+    assert serving.held() == {"a.txt": b"a"}
 
 
 def test_two_instances_run_side_by_side(machine: Machine, hub: LocalHub) -> None:
