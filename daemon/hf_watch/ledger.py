@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -263,10 +264,14 @@ class Ledger:
     def intend(self, batch_id: str, destination_id: int, intended: Sequence[Intended], size_bytes: int) -> None:
         """Put the paths of a batch in doubt, durably, before it is committed."""
         with self._transaction() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO batch (id, destination_id, at_s, files, bytes) VALUES (?, ?, ?, ?, ?)",
+            (number,) = db.execute(
+                "INSERT INTO batch (id, destination_id, at_s, files, bytes) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id)"
+                " DO UPDATE SET at_s = excluded.at_s, files = excluded.files, bytes = excluded.bytes RETURNING number",
                 (batch_id, destination_id, self._wall_clock(), len(intended), size_bytes),
-            )
+            ).fetchone()
+            uploads = Counter(each.root.id for each in intended if each.digest is not None)
+            parts = [(root_id, number, uploads[root_id]) for root_id in {each.root.id for each in intended}]
+            db.executemany("INSERT OR REPLACE INTO part (root_id, batch, files) VALUES (?, ?, ?)", parts)
             keys = [(each.root.id, *_split(each.path)) for each in intended]
             db.executemany(_REMEMBER, keys)
             db.executemany(
@@ -279,10 +284,11 @@ class Ledger:
                 ],
             )
             db.executemany(
-                "INSERT INTO file (root_id, dir, name, repo_path, generation, is_mapped) VALUES (?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET repo_path = excluded.repo_path, sha256 = NULL, git_sha1 = NULL",
+                "INSERT INTO file (root_id, dir, name, repo_path, generation, is_mapped, batch)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
+                " SET repo_path = excluded.repo_path, sha256 = NULL, git_sha1 = NULL, batch = excluded.batch",
                 [
-                    (*key, each.repo_path, each.generation, each.root.is_mapped)
+                    (*key, each.repo_path, each.generation, each.root.is_mapped, number)
                     for key, each in zip(keys, intended, strict=True)
                 ],
             )
@@ -297,8 +303,8 @@ class Ledger:
         with self._transaction() as db:
             keys = [(root.id, *_split(each.path)) for each in recorded]
             db.executemany(
-                f"INSERT OR REPLACE INTO file (root_id, dir, {_KNOWN}, is_mapped)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT INTO file (root_id, dir, {_KNOWN}, is_mapped)"
+                f" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) {_RECORD_AGAIN}",
                 [
                     (*key, each.repo_path, *_columns(each.fingerprint), each.digest.sha256, each.digest.git_sha1,
                      each.generation, root.is_mapped)
@@ -318,10 +324,7 @@ class Ledger:
             else:
                 db.execute("UPDATE batch SET commit_id = ? WHERE id = ?", (commit, batch_id))
             db.execute("UPDATE destination SET head = ? WHERE id = ?", (head, root.destination_id))
-            db.execute(
-                "DELETE FROM batch WHERE commit_id IS NOT NULL AND rowid <="
-                " (SELECT max(rowid) FROM batch) - ?", (KEPT_COMMITS,)
-            )  # fmt: skip
+            _forget_commits(db)
 
     def found_batch(self, batch_id: str, commit: str) -> None:
         """A batch whose answer was lost was found on the Hub."""
@@ -528,6 +531,23 @@ _UNLIKE = """root_id = ? AND sha256 IS NOT NULL AND NOT EXISTS (
   SELECT 1 FROM temp.remote WHERE remote.repo_path = file.repo_path
   AND (remote.sha256 = file.sha256 OR (remote.sha256 IS NULL AND remote.git_sha1 = file.git_sha1)))
 """
+
+
+# The batch that put a file there stays with its row for as long as the content does.
+_RECORD_AGAIN = (
+    "ON CONFLICT DO UPDATE SET "
+    + ", ".join(f"{column} = excluded.{column}" for column in (*_KNOWN.split(", ")[1:], "is_mapped"))
+    + ", batch = CASE WHEN coalesce(file.sha256, excluded.sha256) = excluded.sha256 THEN file.batch END"
+)
+
+
+def _forget_commits(db: sqlite3.Connection) -> None:
+    """Keep the latest commits, and what they were made of."""
+    (latest,) = db.execute("SELECT max(number) FROM batch").fetchone()
+    if latest is not None:
+        oldest = latest - KEPT_COMMITS
+        db.execute("DELETE FROM batch WHERE commit_id IS NOT NULL AND number <= ?", (oldest,))
+        db.execute("DELETE FROM part WHERE root_id IN (SELECT id FROM root) AND batch <= ?", (oldest,))
 
 
 def _is_mapped(mapping: str) -> bool:

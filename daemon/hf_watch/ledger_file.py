@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 LOCK_TIMEOUT_S = 30.0  # another worker's transaction is short; longer means that something is wrong
 WAL_BYTES = 4 << 20  # what is left of the log after a large transaction
 COMPANIONS = ("", "-wal", "-shm")  # the files that SQLite keeps beside one in WAL mode
@@ -42,7 +42,7 @@ CREATE TABLE file (
   root_id INTEGER NOT NULL, dir BLOB NOT NULL, name BLOB NOT NULL, repo_path TEXT NOT NULL,
   inode INTEGER, size_bytes INTEGER, mtime_ns INTEGER, ctime_ns INTEGER,
   sha256 BLOB, git_sha1 BLOB, generation INTEGER NOT NULL, is_mapped INTEGER NOT NULL DEFAULT 0,
-  PRIMARY KEY (root_id, dir, name)
+  batch INTEGER, PRIMARY KEY (root_id, dir, name)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX file_mapped ON file (repo_path) WHERE is_mapped;
 CREATE TABLE candidate (
@@ -57,13 +57,17 @@ CREATE TABLE quarantine (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX quarantine_claim ON quarantine (repo_path) WHERE repo_path IS NOT NULL;
 CREATE TABLE batch (
-  id TEXT PRIMARY KEY, destination_id INTEGER NOT NULL REFERENCES destination, at_s REAL NOT NULL,
-  commit_id TEXT, files INTEGER NOT NULL, bytes INTEGER NOT NULL
+  number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+  destination_id INTEGER NOT NULL REFERENCES destination, at_s REAL NOT NULL, commit_id TEXT,
+  files INTEGER NOT NULL, bytes INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX batch_at ON batch (at_s);
 CREATE TABLE missing (
   root_id INTEGER NOT NULL, dir BLOB NOT NULL, name BLOB NOT NULL, state TEXT NOT NULL,
   PRIMARY KEY (root_id, dir, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE part (
+  root_id INTEGER NOT NULL, batch INTEGER NOT NULL, files INTEGER NOT NULL, PRIMARY KEY (root_id, batch)
 ) STRICT, WITHOUT ROWID;
 """
 
@@ -82,7 +86,26 @@ CREATE TABLE missing (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (TO_2, TO_3)  # the n-th brings a ledger of version n + 1 to version n + 2
+# A batch's number is never given twice: rows of `file` keep it when the batch is long forgotten.
+TO_4 = """
+ALTER TABLE batch RENAME TO batch_of_3;
+DROP INDEX batch_at;
+CREATE TABLE batch (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+  destination_id INTEGER NOT NULL REFERENCES destination, at_s REAL NOT NULL, commit_id TEXT,
+  files INTEGER NOT NULL, bytes INTEGER NOT NULL
+) STRICT;
+INSERT INTO batch (id, destination_id, at_s, commit_id, files, bytes)
+  SELECT id, destination_id, at_s, commit_id, files, bytes FROM batch_of_3 ORDER BY rowid;
+DROP TABLE batch_of_3;
+CREATE INDEX batch_at ON batch (at_s);
+CREATE TABLE part (
+  root_id INTEGER NOT NULL, batch INTEGER NOT NULL, files INTEGER NOT NULL, PRIMARY KEY (root_id, batch)
+) STRICT, WITHOUT ROWID;
+ALTER TABLE file ADD COLUMN batch INTEGER;
+"""
+
+MIGRATIONS: tuple[str, ...] = (TO_2, TO_3, TO_4)  # the n-th brings a ledger of version n + 1 to version n + 2
 
 
 _replacing = threading.Lock()  # one process holds the state directory; its workers have a connection each

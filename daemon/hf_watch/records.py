@@ -1,4 +1,4 @@
-"""The ledger for those who only read it while workers write: quarantine and commits, by the page.
+"""The ledger for those who only read it while workers write: files, quarantine and commits, by the page.
 
 A connection is opened for each look and closed after it: it holds no memory at rest, waits for no writer (the ledger is
 a WAL), and follows when a corrupt ledger is set aside. Where there is no ledger, nothing is recorded.
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from hf_watch.model import Destination
 
+BEYOND = b"\xff" * 4_097  # no path is as long
 PATIENCE_S = 1.0  # for a log that is being recovered; nothing else makes a reader wait
 
 _OF_DESTINATION = "SELECT id FROM destination WHERE (endpoint, repo_type, repo_id, revision) = (?, ?, ?, ?)"
@@ -34,6 +35,17 @@ class Aside:
     path: str
     reason: str
     at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A path whose content the Hub is known to hold. `made`: by which commit of ours, if that is remembered."""
+
+    path: str
+    repo_path: str
+    size_bytes: int | None
+    sha256: bytes
+    made: Made | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +72,50 @@ class Records:
         )
         return sum(int(count) for (count,) in rows)
 
-    def aside(self, destination: Destination, source: str, prefix: str, *, after: str, limit: int) -> list[Aside]:
-        """The paths of a root that are in quarantine, in a fixed order, from the one behind `after` on."""
-        directory, _, name = os.fsencode(after).rpartition(b"/")
-        rows = self._rows(
-            f"SELECT dir, name, reason, at_s FROM quarantine WHERE root_id = ({_OF_ROOT}) AND (dir, name) > (?, ?)"
-            " ORDER BY dir, name LIMIT ?",
-            (*_key(destination), os.fsencode(source), prefix, directory, name, limit),
-        )
+    def aside(
+        self, destination: Destination, source: str, prefix: str, *, within: str = "", after: str = "", limit: int
+    ) -> list[Aside]:
+        """The paths of a root that are in quarantine, in a fixed order, from the one behind `after` on.
+
+        `within`: only this file, or what is below this directory.
+        """
+        rows = self._page(
+            "SELECT dir, name, reason, at_s FROM quarantine AS row WHERE", (destination, source, prefix), within, after,
+            limit,
+        )  # fmt: skip
         return [Aside(join(os.fsdecode(d), os.fsdecode(n)), reason, at_s) for d, n, reason, at_s in rows]
+
+    def held(
+        self, destination: Destination, source: str, prefix: str, *, within: str = "", after: str = "", limit: int
+    ) -> list[Held]:
+        """The paths of a root that the Hub is known to hold, as `aside` lists its own."""
+        rows = self._page(
+            "SELECT dir, name, repo_path, size_bytes, sha256, commit_id, at_s, files, bytes FROM file AS row"
+            " LEFT JOIN batch ON batch.number = row.batch WHERE sha256 IS NOT NULL AND",
+            (destination, source, prefix), within, after, limit,
+        )  # fmt: skip
+        return [
+            Held(
+                join(os.fsdecode(d), os.fsdecode(n)), repo_path, size_bytes, sha256,
+                None if made[0] is None else Made(*made),
+            )
+            for d, n, repo_path, size_bytes, sha256, *made in rows
+        ]  # fmt: skip
+
+    def _page(
+        self, select: str, root: tuple[Destination, str, str], within: str, after: str, limit: int
+    ) -> list[tuple[Any, ...]]:
+        destination, source, prefix = root
+        directory, name = _split(after)
+        behind = (directory, name + b"\0")
+        rows: list[tuple[Any, ...]] = []
+        for first, end in _spans(within):
+            rows += self._rows(
+                f"{select} root_id = ({_OF_ROOT}) AND (dir, name) >= (?, ?) AND (dir, name) < (?, ?)"
+                " ORDER BY dir, name LIMIT ?",
+                (*_key(destination), os.fsencode(source), prefix, *max(first, behind), *end, limit - len(rows)),
+            )
+        return rows
 
     def commits(self, destination: Destination, limit: int) -> list[Made]:
         """The latest commits to a branch, the newest first."""
@@ -79,12 +126,22 @@ class Records:
         )
         return [Made(*row) for row in rows]
 
-    def published_since(self, destination: Destination, at_s: float) -> int:
-        """How many operations the commits to a branch held since then."""
+    def latest(self, destination: Destination, source: str, prefix: str) -> Made | None:
+        """The latest commit with something of a root."""
         rows = self._rows(
-            f"SELECT total(files) FROM batch WHERE destination_id = ({_OF_DESTINATION})"
-            " AND commit_id IS NOT NULL AND at_s >= ?",
-            (*_key(destination), at_s),
+            "SELECT commit_id, at_s, batch.files, bytes FROM part JOIN batch ON number = batch"
+            f" WHERE root_id = ({_OF_ROOT}) AND commit_id IS NOT NULL ORDER BY batch DESC LIMIT 1",
+            (*_key(destination), os.fsencode(source), prefix),
+        )
+        return Made(*rows[0]) if rows else None
+
+    def published_since(self, destination: Destination, source: str, prefix: str, at_s: float) -> int:
+        """How many files of a root the commits since then put on the Hub."""
+        rows = self._rows(
+            "SELECT total(part.files) FROM part JOIN batch ON number = batch"
+            f" WHERE root_id = ({_OF_ROOT}) AND batch >= (SELECT min(number) FROM batch WHERE at_s >= ?)"
+            " AND at_s >= ? AND commit_id IS NOT NULL",
+            (*_key(destination), os.fsencode(source), prefix, at_s, at_s),
         )
         return sum(int(files) for (files,) in rows)
 
@@ -109,6 +166,25 @@ def looked_into(ledger: Path) -> Iterator[Records]:
         return
     with closing(connection):
         yield Records(connection)
+
+
+def _split(path: str) -> tuple[bytes, bytes]:
+    directory, _, name = os.fsencode(path).rpartition(b"/")
+    return directory, name
+
+
+def _spans(within: str) -> Iterator[tuple[tuple[bytes, bytes], tuple[bytes, bytes]]]:
+    """Where the rows lie of a file, or of all below a directory: ranges of (dir, name), the second end not in it.
+
+    A directory's rows lie together; those of its sub-directories do, too, but not right behind it.
+    """
+    if not within:
+        yield (b"", b""), (BEYOND, b"")
+        return
+    (parent, name), top = _split(within), os.fsencode(within)
+    yield (parent, name), (parent, name + b"\0")
+    yield (top, b""), (top + b"\0", b"")
+    yield (top + b"/", b""), (top + b"0", b"")  # 0 comes right behind /
 
 
 def _connect(ledger: Path) -> sqlite3.Connection:

@@ -32,7 +32,7 @@ from hf_watch.errors import ConfigError, HfWatchError, NotRunningError
 from hf_watch.inbox import Inbox
 from hf_watch.ledger import Intended, Ledger
 from hf_watch.mapping import Mapping
-from hf_watch.model import Destination
+from hf_watch.model import Destination, Digest
 from hf_watch.status import TargetState, TargetStatus, WorkerStatus
 from tests.disk import without_privileges
 from tests.eventually import eventually
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from hf_watch.commands import Command, Request
 
 DESTINATION = Destination("https://hub.example", "dataset", "acme/drop", "main")
+DIGEST = Digest(b"a" * 32, b"b" * 20)
 ALL_IS_WELL = WorkerStatus(str(DESTINATION), (TargetStatus("drop", TargetState.WATCHING),))
 
 
@@ -159,7 +160,7 @@ def _fill_ledger(seat: Seat, aside: dict[str, str], commits: int = 0) -> None:
         for path, reason in aside.items():
             ledger.set_aside(root, path, None, reason)
         for number in range(commits):
-            ledger.intend(f"batch{number}", root.destination_id, [Intended(root, "a", "in/a", None, 1)], 10)
+            ledger.intend(f"batch{number}", root.destination_id, [Intended(root, "a", "in/a", DIGEST, 1)], 10)
             ledger.recorded_batch(f"batch{number}", root, f"{number:040x}", f"{number:040x}")
 
 

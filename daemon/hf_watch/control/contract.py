@@ -57,8 +57,8 @@ class TargetView(_Answer):
     quarantined: int
     oldest_s: float | None = Field(description="age of the first hint of the path unpublished for longest")
     lag_s: float = Field(description="for how long something has been settled and unpublished; 0: for no time")
-    published_today: int = Field(description="files of the destination's commits since midnight, local time")
-    last_commit: CommitView | None = Field(description="the destination's, whichever target it was for")
+    published_today: int = Field(description="files that commits put on the Hub since midnight, local time")
+    last_commit: CommitView | None = Field(description="the latest with something of this target")
     next_commit_s: float | None = Field(description="no commit goes earlier; null: nothing waits, or it is paused")
     reason: str | None = Field(description="why it waits")
     held_deletes: int = Field(description="deletes that wait for confirm-deletes: more than max_delete at once")

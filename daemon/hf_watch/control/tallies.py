@@ -21,7 +21,7 @@ TICK_NS = 50_000_000  # a file written to again this soon may keep its times
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What the ledger says of one target, its commits being those of its destination."""
+    """What the ledger says of one target."""
 
     quarantined: int
     published_today: int
@@ -63,9 +63,9 @@ class Tallies:
 
 
 def _tally(records: Records, each: Steered, midnight_s: float) -> Tally:
-    latest = records.commits(each.destination, 1)
+    root = (each.destination, each.source, each.mapping.key)
     return Tally(
-        quarantined=records.count_aside(each.destination, each.source, each.mapping.key, besides=IGNORED_REASON),
-        published_today=records.published_since(each.destination, midnight_s),
-        latest=latest[0] if latest else None,
+        quarantined=records.count_aside(*root, besides=IGNORED_REASON),
+        published_today=records.published_since(*root, midnight_s),
+        latest=records.latest(*root),
     )
