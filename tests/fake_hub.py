@@ -133,10 +133,13 @@ class FakeHub:
         """Append to the script of a verb."""
         self.script.setdefault(verb, deque()).extend(faults)
 
-    def land(self) -> None:
-        """What was still under way arrives; as on the Hub, only if no commit has happened since."""
+    def land(self, *, anyway: bool = False) -> None:
+        """What was still under way arrives; if it had reached the Hub, only if no commit has happened since.
+
+        `anyway`: it was held up before it did.
+        """
         for head, batch in self.late:
-            if head == self.repo.head:
+            if anyway or head == self.repo.head:
                 with contextlib.suppress(RejectedError):  # then it never lands
                     self.repo.apply(batch.id, batch.message, *_effect(batch.operations))
         self.late.clear()

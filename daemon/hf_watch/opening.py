@@ -37,15 +37,16 @@ class Opener:
     def open(self) -> None:
         """Two requests when nothing happened meanwhile. Raises the HubError that stands in the way.
 
-        When the branch's head is not the one last seen or made, what the ledger knows is compared with the branch, and
-        what differs is put in doubt, so that a scan publishes it anew.
+        When the branch's head is not the one last seen or made, or a batch landed that nobody heard of, what the ledger
+        knows is compared with the branch, and what differs is put in doubt, so that a scan publishes it anew.
         """
         head = self._head()
         root = self.targets[0].root
-        if self.verify or head != self.ledger.head(root):
-            self._compare()
+        unheard = self.ledger.open_batches(root)
+        if self.verify or head != self.ledger.head(root) or any(self.hub.find(each) for each in unheard):
+            self.compare()
             self.ledger.see_head(root, head)
-        self.publisher.suspect(self.ledger.open_batches(root))
+        self.publisher.suspect(unheard)
 
     def _head(self) -> str:
         try:
@@ -59,7 +60,8 @@ class Opener:
         self.hub.check_write()
         return self.hub.head()
 
-    def _compare(self) -> None:
+    def compare(self) -> None:
+        """Put in doubt what the branch does not hold as recorded, and have it published anew."""
         for target in self.targets:
             if not self.ledger.has_below(target.root, ""):
                 continue

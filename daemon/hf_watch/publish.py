@@ -104,6 +104,7 @@ class Publisher:
         self._observe = observe
         self._in_hand: list[Parcel] = []
         self._unclear: dict[str, float] = {}  # batches that may have landed, and until when they may land yet
+        self._overtaken: dict[str, float] = {}  # the same of batches that a later commit has made up for
         self._parent: str | None = None
 
     @property
@@ -304,6 +305,27 @@ class Publisher:
             del self._unclear[batch_id]
         self._parent = head if self._unclear else None
 
+    def next_overtaken(self) -> float | None:
+        """When to look whether a batch that was made up for landed after all, or None."""
+        return min(self._overtaken.values(), default=None)
+
+    def look_for_overtaken(self) -> bool:
+        """Whether a batch that was made up for landed after all, on top of newer ones perhaps.
+
+        A request may be held up on its way, where no parent of a later commit can stop it.
+        """
+        has_landed = False
+        for batch_id in [each for each, until in self._overtaken.items() if until <= self._clock()]:
+            commit = self._hub.find(batch_id)
+            if commit is None:
+                self._ledger.dropped_batch(batch_id)
+            else:
+                has_landed = True
+                self._ledger.found_batch(batch_id, commit)
+                log.warning("commit.found", commit=commit, batch=batch_id, reason="it landed after it was made up for")
+            del self._overtaken[batch_id]
+        return has_landed
+
     def suspect(self, batch_ids: Iterable[str]) -> None:
         """Batches that were intended and never answered."""
         until = self._clock() + STILL_LANDS_S
@@ -392,7 +414,7 @@ class Publisher:
     def let_go(self) -> None:
         """Forget everything, for the ledger cannot be written: what it says decides what is done about each path."""
         self._in_hand.clear()
-        self._unclear, self._parent = {}, None
+        self._unclear, self._overtaken, self._parent = {}, {}, None
 
     def _give_back(self, parcel: Parcel) -> None:
         now = self._clock()
@@ -413,8 +435,7 @@ class Publisher:
             )
         root = parcel.ready[0].origin.target.root
         self._ledger.recorded_batch(parcel.id, root, receipt.commit, receipt.head)
-        for batch_id in self._unclear:
-            self._ledger.dropped_batch(batch_id)
+        self._overtaken |= self._unclear
         self._unclear, self._parent = {}, None
         self.files += len(parcel.ready)
         self.size_bytes += parcel.size_bytes

@@ -279,6 +279,9 @@ class Worker:
         if self._publisher.in_hand or self._after_upload:
             return 0.0
         dues = [due for target in self._targets if (due := target.next_due()) is not None]
+        overtaken = self._publisher.next_overtaken() if self._stop_by is None else None
+        if overtaken is not None and (not dues or overtaken <= min(dues)):
+            return overtaken
         if not dues:
             return None
         due = min(dues) + TOGETHER_S
@@ -342,6 +345,8 @@ class Worker:
 
     def _make_commit(self) -> None:
         if not self._publisher.in_hand:
+            if self._publisher.look_for_overtaken():
+                self._opener.compare()
             self._publisher.prepare()
             self._publisher.put(self._gatherer.gather(self._pacing.size.files, self._say_gathered))
             self.status = self._report()

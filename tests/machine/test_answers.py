@@ -110,6 +110,35 @@ def test_a_late_commit_of_an_old_content_does_not_outlive_the_new_one(tmp_path: 
     assert hub.repo.files == PUBLISHED
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_commit_that_is_held_up_on_its_way_does_not_outlive_the_one_that_made_up_for_it(
+    tmp_path: Path, drop: Path, *, killed: bool
+) -> None:
+    hub = FakeHub()
+    engine = _engine(tmp_path, drop, hub)
+    with engine.running() as running:
+        running.go_on(10.0)
+        fill(drop, {"a": b"old"})
+        hub.fail("commit", LATE)
+        while not hub.late:
+            running.turn()
+        fill(drop, {"a": b"new"})
+        running.worker._targets[0].rescan(engine.clock())
+        running.go_on(30.0)
+        assert hub.repo.files["incoming/a"] == b"new"
+        hub.land(anyway=True)
+        fill(drop, {"c": b"c"})
+        running.worker._targets[0].rescan(engine.clock())
+        running.go_on(10.0)
+        assert hub.repo.files["incoming/a"] == b"old", "on top of newer commits, and below others"
+        if not killed:
+            running.go_on(300.0)
+    if killed:
+        with engine.running() as running:
+            running.go_on(300.0)
+    assert hub.repo.files == {"incoming/a": b"new", "incoming/b": b"b", "incoming/c": b"c"}
+
+
 def test_a_lost_answer_that_nobody_waited_for_is_looked_up_at_the_next_start(tmp_path: Path, drop: Path) -> None:
     hub = FakeHub()
     hub.fail("commit", lost_answer())

@@ -93,10 +93,10 @@ class WatchedHub(FakeHub):
             self._late_since = self._clock()
         return super().commit(batch, parent)
 
-    def land(self) -> None:
+    def land(self, *, anyway: bool = False) -> None:
         if self._clock() > self._late_since + STILL_LANDS_S:
             self.late.clear()
-        super().land()
+        super().land(anyway=anyway)
 
     def _pass_time(self, _verb: str) -> None:
         if self.land_in is not None:
