@@ -42,13 +42,17 @@ class AfterUpload:
         self._clock = clock
         self._beat = beat
         self._waiting: list[Leaving] = []
+        self._markers: dict[tuple[int, str], Leaving] = {}  # without them the rest would never be complete again
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def add(self, leaving: Leaving) -> None:
         """Take a file that the ledger vouches for; it goes at the next `act`."""
-        self._waiting.append(leaving)
+        if leaving.is_marker:
+            self._markers[leaving.target.root.id, leaving.path] = leaving
+        else:
+            self._waiting.append(leaving)
 
     def published(self, found: Iterable[Found]) -> None:
         """Take what the ledger vouches for by now, where it is to go; what is racy is read once more first."""
@@ -59,9 +63,18 @@ class AfterUpload:
     def let_go(self) -> None:
         """Forget what waits: a scan finds it again."""
         self._waiting.clear()
+        self._markers.clear()
 
     def act(self) -> None:
         """Let everything go that may. What waits stays so when it raises HubError or LedgerError."""
+        self._act()
+        if last := [each for each in self._markers.values() if _is_alone(each)]:
+            for each in last:
+                del self._markers[each.target.root.id, each.path]
+            self._waiting += last
+            self._act()
+
+    def _act(self) -> None:
         while self._waiting:
             batch = self._waiting[:FILES_AT_A_TIME]
             remote = {file.repo_path: file for file in self._hub.paths_info([each.repo_path for each in batch])}
@@ -117,6 +130,18 @@ class AfterUpload:
         local = os.path.join(target.path, path)  # noqa: PTH118  as above
         self.stayed[local] = reason
         target.journal.tell("warning", "path.stays", path, reason)
+
+
+def _is_alone(leaving: Leaving) -> bool:
+    """Whether nothing but the marker is left of its group."""
+    target = leaving.target
+    found = scan.walk(target.path, target.group_of(leaving.path), target.wanted)
+    return all(isinstance(each, scan.Listing) and not {*each.files} - {_name_in(each, leaving)} for each in found)
+
+
+def _name_in(listing: scan.Listing, leaving: Leaving) -> str:
+    """The marker's name in its own directory; no name in others."""
+    return leaving.path.rpartition("/")[2] if parent(leaving.path) == listing.directory else ""
 
 
 def _is_held(leaving: Leaving, remote: Mapping[str, RemoteFile]) -> bool:

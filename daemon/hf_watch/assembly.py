@@ -11,6 +11,8 @@ from hf_watch.attended import AttendedHub
 from hf_watch.commands import ConfirmDeletes
 from hf_watch.deletions import DeleteGuard
 from hf_watch.gather import Gatherer
+from hf_watch.grouping import GroupSettler
+from hf_watch.groups import Groups
 from hf_watch.journal import Journal
 from hf_watch.lookout import Lookout
 from hf_watch.measured import ignore
@@ -124,7 +126,8 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
             create_repo=spec.create_repo, private=spec.private, verify=spec.verify, clock=around.clock,
         ),
         gatherer=Gatherer(
-            targets=targets, snapshots=snapshots, publisher=publisher, guard=guard, budget=around.budget,
+            targets=targets, snapshots=snapshots, publisher=publisher, guard=guard,
+            groups=Groups(around.ledger, snapshots, around.clock), budget=around.budget,
             allotment=around.allotment, clock=around.clock,
         ),
         publisher=publisher,
@@ -154,12 +157,14 @@ def _target(spec: TargetSpec, of: DestinationSpec, around: Surroundings, index: 
         destination=of.destination,
         ledger=around.ledger,
         lookout=Lookout(around.watch_of(spec, around.inbox.sink(index)), spec.name),
-        settler=Settler(
-            spec.quiet_s,
-            spec.max_wait_s,
-            sys.maxsize if of.single_pass else MOST_PUT_OFF,  # no scan comes after a single pass
-        ),
+        settler=_settler(spec, sys.maxsize if of.single_pass else MOST_PUT_OFF),  # no scan comes after a single pass
         journal=Journal(spec.name, around.clock),
         clock=around.clock,
         observe=around.observe,
     )
+
+
+def _settler(spec: TargetSpec, most_put_off: int) -> Settler:
+    if spec.group == "directory":
+        return GroupSettler(spec.quiet_s, spec.max_wait_s, most_put_off, spec.ready_marker)
+    return Settler(spec.quiet_s, spec.max_wait_s, most_put_off)

@@ -86,6 +86,11 @@ class Leaving:
     generation: int
 
     @property
+    def is_marker(self) -> bool:
+        """Whether it says that the directory it lies in is complete."""
+        return bool(marker := self.target.spec.ready_marker) and self.path.endswith(f"/{marker}")
+
+    @property
     def recorded(self) -> Recorded:
         """The row that says that the Hub holds it."""
         return Recorded(self.path, self.repo_path, self.fingerprint, self.digest, self.generation)

@@ -6,11 +6,11 @@ A few files at a time are held in memory or open; what is ready afterwards holds
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hf_watch.findings import Found, Lost
-from hf_watch.model import Delete, Staged
+from hf_watch.model import ChangeKind, Delete, Staged
 from hf_watch.plan import Limits
 from hf_watch.scan import LARGEST_BLOB_BYTES
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hf_watch.allotment import Allotment
     from hf_watch.budget import Budget
     from hf_watch.deletions import DeleteGuard
+    from hf_watch.groups import Group, Groups
     from hf_watch.publish import Publisher, Ready
     from hf_watch.settle import Waiting
     from hf_watch.snapshots import Snapshots
@@ -36,17 +37,24 @@ class _Gathered:
     tell: Callable[[Iterable[Found | Lost]], None]
     ready: list[Ready] = field(default_factory=list)
     lost: list[Lost] = field(default_factory=list)
+    whole: list[Ready] = field(default_factory=list)  # of groups
     group: list[Found] = field(default_factory=list)  # read, not staged yet
     held_bytes: int = 0  # what the commit's body holds, and what it may hold when the group is staged
     group_bytes: int = 0  # in memory
     group_large: int = 0  # open
 
+    def take_over(self, own: _Gathered) -> None:
+        """Take a whole group along, which was gathered by itself."""
+        self.whole += own.ready
+        self.lost += own.lost
+        self.held_bytes += own.held_bytes
+
     def origins(self) -> Iterable[Found | Lost]:
-        return [*(each.origin for each in self.ready), *self.group, *self.lost]
+        return [*(each.origin for each in (*self.ready, *self.whole)), *self.group, *self.lost]
 
     @property
     def files(self) -> int:
-        return len(self.ready) + len(self.group) + len(self.lost)
+        return len(self.ready) + len(self.whole) + len(self.group) + len(self.lost)
 
     def has_room_in_group(self, size_bytes: int, stage_bytes: int) -> bool:
         is_full = len(self.group) >= SMALL_FILES_AT_A_TIME or self.group_large >= LARGE_FILES_AT_A_TIME
@@ -62,7 +70,8 @@ class _Gathered:
         self.ready += ready
         self.group = []
         self.group_bytes = self.group_large = 0
-        self.held_bytes = sum(each.operation.held_bytes for each in self.ready if isinstance(each.operation, Staged))
+        operations = (each.operation for each in (*self.ready, *self.whole))
+        self.held_bytes = sum(each.held_bytes for each in operations if isinstance(each, Staged))
 
 
 def _may_be_held(size_bytes: int) -> int:
@@ -83,6 +92,7 @@ class Gatherer:
     snapshots: Snapshots
     publisher: Publisher
     guard: DeleteGuard
+    groups: Groups
     budget: Budget
     allotment: Allotment
     clock: Callable[[], float]
@@ -102,7 +112,8 @@ class Gatherer:
                 self._fill(gathered, limits, held)
                 self._stage(gathered, held)
                 gathered.ready += self.publisher.deletes(self.guard.passed(gathered.lost))
-                gathered.ready = self.publisher.clear(gathered.ready)
+                gathered.ready = [*self.publisher.clear(gathered.ready), *gathered.whole]
+                gathered.whole = []
             except BaseException:
                 self._give_back(gathered)
                 raise
@@ -119,11 +130,68 @@ class Gatherer:
                 if not self._add(gathered, target, due, limits, held):
                     return
 
+    def _add_group(
+        self, gathered: _Gathered, target: Target, waiting: Waiting, limits: Limits, held: ExitStack
+    ) -> bool:
+        """Take a whole group along, or nothing of it; False when it has to wait for the next commit."""
+        group = self.groups.look(target, waiting)
+        if group is None:
+            return True
+        is_too_much = gathered.held_bytes + group.size_bytes > limits.max_bytes
+        if gathered.files and (gathered.files + len(group.taken) > limits.max_files or is_too_much):
+            target.settler.put_back(waiting, waiting.due)
+            return False
+        self._stage(gathered, held)
+        own = _Gathered(lambda origins: gathered.tell([*gathered.origins(), *origins]))
+        try:
+            is_whole = self._fill_with_group(own, target, waiting, group, held)
+        except BaseException:
+            self._give_back(own)
+            raise
+        if is_whole:
+            gathered.take_over(own)
+        elif own.held_bytes > self.allotment.share.commit_bytes:
+            reason = "what goes inside its commit is more than commit.max_bytes and memory.budget_bytes let through"
+            self.groups.hold(target, waiting.path, group, reason)
+        elif not self.snapshots.is_through_with(target, waiting, "a file in it is being written, or cannot be read"):
+            target.settler.look_again(waiting, self.clock(), group.fingerprint)
+        return True
+
+    def _fill_with_group(self, own: _Gathered, target: Target, waiting: Waiting, group: Group, held: ExitStack) -> bool:
+        """Read and send all of a group; whether every file of it can be committed now, as it was when looked at."""
+        self.snapshots.accounted.clear()
+        for path in (*group.taken, *group.gone):
+            size_bytes = min(group.files[path].size_bytes, self.stage_bytes) if path in group.files else 0
+            if not own.has_room_in_group(size_bytes, self.stage_bytes):
+                self._stage(own, held)
+            if own.held_bytes > self.allotment.share.commit_bytes:
+                return False
+            found = self.snapshots.take(target, replace(waiting, path=path, kind=ChangeKind.CLOSED), held)
+            if isinstance(found, Found):
+                own.add(found)
+            elif isinstance(found, Lost):
+                own.lost.append(found)
+            elif path in group.files and (target.root.id, path) not in self.snapshots.accounted:
+                return False
+        self._stage(own, held)
+        own.ready = self.publisher.clear(own.ready)
+        going = {each.origin.waiting.path for each in own.ready}
+        is_left = any(
+            path not in going and (target.root.id, path) not in self.snapshots.accounted for path in group.taken
+        )
+        return not is_left and self.groups.is_same(target, waiting, group)
+
+    @property
+    def stage_bytes(self) -> int:
+        """How much is read into memory at a time."""
+        return self.allotment.share.stage_bytes
+
     def _add(self, gathered: _Gathered, target: Target, waiting: Waiting, limits: Limits, held: ExitStack) -> bool:
         """Take one path along; False when it does not fit any more and was put back."""
+        if target.is_group(waiting.path):
+            return self._add_group(gathered, target, waiting, limits, held)
         size_bytes = self.snapshots.size_of(target, waiting)
-        stage_bytes = self.allotment.share.stage_bytes
-        if not gathered.has_room_in_group(min(size_bytes, stage_bytes), stage_bytes):
+        if not gathered.has_room_in_group(min(size_bytes, self.stage_bytes), self.stage_bytes):
             self._stage(gathered, held)
         if gathered.files and gathered.held_bytes + _may_be_held(size_bytes) > limits.max_bytes:
             self._stage(gathered, held)  # what turns out to travel outside the commit makes room

@@ -199,6 +199,7 @@ class Publisher:
         return True
 
     def _skip(self, found: Found) -> None:
+        self._snapshots.accounted.add((found.target.root.id, found.waiting.path))
         found.target.journal.tell("warning", "path.skipped", found.waiting.path, IGNORED_REASON)
         self._ledger.set_aside(found.target.root, found.waiting.path, found.snapshot.fingerprint, IGNORED_REASON)
         self._observe(Skipped(found.target.spec.name, found.waiting.path, found.repo_path, "ignored"))
@@ -395,10 +396,17 @@ class Publisher:
 
     def _part(self, parcel: Parcel, reason: str) -> None:
         self._ledger.dropped_batch(parcel.id)
-        if len(parcel.ready) > 1:
-            self._in_hand.extend(self._parcel(half) for half in plan.halves(parcel.ready))
+        units = list(_units(parcel.ready).values())
+        if len(units) > 1:
+            for half in plan.halves(units):
+                self._in_hand.append(self._parcel([each for unit in half for each in unit]))
             return
-        origin = parcel.ready[0].origin
+        if len(parcel.ready) > 1:
+            reason = f"its directory goes in one commit, which the Hub refused: {reason}"
+        for each in parcel.ready:
+            self._refuse(each.origin, reason)
+
+    def _refuse(self, origin: Found | Lost, reason: str) -> None:
         if isinstance(origin, Found):
             self._set_aside(origin, reason)
         else:
@@ -450,6 +458,15 @@ class Publisher:
 
 def _goes_alone(ready: Ready) -> bool:
     return any(operation.repo_path in ALONE for operation in ready.operations)
+
+
+def _units(ready: Sequence[Ready]) -> dict[tuple[int, str], list[Ready]]:
+    """What must not be parted: the files of a group; any other file is alone."""
+    units: dict[tuple[int, str], list[Ready]] = {}
+    for each in ready:
+        target, path = each.origin.target, each.origin.waiting.path
+        units.setdefault((target.root.id, target.group_of(path) or path), []).append(each)
+    return units
 
 
 def _intended(ready: Ready) -> Intended:

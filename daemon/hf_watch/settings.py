@@ -142,6 +142,13 @@ class TargetSettings(_Table):
     on_delete: Literal["keep", "mirror"] = Field(
         default="keep", description="what a deleted file means: nothing, or that it is deleted on the Hub too"
     )
+    group: Literal["none", "directory"] = Field(
+        default="none",
+        description="directory: the files below each direct sub-directory go in one commit, or not at all",
+    )
+    ready_marker: RelativePath = Field(
+        default="", description="with group: a sub-directory goes once this file is in it; none: once it is quiet"
+    )
     max_delete: MaxDelete = Field(
         default="100, 10%",
         description="more deletes at once than the larger of the two wait for `hf-watch confirm-deletes`",
@@ -177,6 +184,8 @@ class TargetSettings(_Table):
             raise ValueError(f"min_size = {self.min_size} is above max_size = {self.max_size}; allowed is less")
         if self.quiet_s > self.max_wait_s:
             raise ValueError(f"quiet_s = {self.quiet_s:g} is above max_wait_s = {self.max_wait_s:g}; allowed is less")
+        if self.ready_marker and self.group == "none":
+            raise ValueError('ready_marker = ... says when a group is complete, and needs group = "directory"')
         if self.after_upload == "archive" and self.archive_dir is None:
             raise ValueError("after_upload = archive needs archive_dir, the directory that files are moved to")
         return self

@@ -64,6 +64,7 @@ class Snapshots:
         observe: Observe,
     ) -> None:
         self.gave_up: dict[str, str] = {}
+        self.accounted: set[tuple[int, str]] = set()  # by root: what the Hub holds, or is not to; for whole groups
         self._ledger = ledger
         self._targets = targets
         self._allotment = allotment
@@ -157,6 +158,7 @@ class Snapshots:
     def _read(self, target: Target, waiting: Waiting, known: Known | None, fd: int) -> Found | None:
         before = scan.fingerprint(fd)
         if known is not None and plan.unchanged(before, known):
+            self.accounted.add((target.root.id, waiting.path))
             self._leave(target, waiting, known)
             return None
         if target.spec.sizes.why_not(before.size_bytes) is not None or self._is_set_aside(target, waiting, before):
@@ -282,6 +284,7 @@ class Snapshots:
         """The Hub holds this content already: only to be written down, with a receipt if the ledger did not know."""
         self.look_again_if_racy(found)
         index, found = self._targets.index(found.target), found.without_content()
+        self.accounted.add((found.target.root.id, found.waiting.path))
         self._touched.setdefault(index, []).append(found)
         self._observe(Skipped(found.target.spec.name, found.waiting.path, found.repo_path, "unchanged"))
         if is_new:
@@ -307,12 +310,24 @@ class Snapshots:
         if self._single_pass:
             self._give_up(target, path, reason)
 
+    def is_through_with(self, target: Target, waiting: Waiting, reason: str) -> bool:
+        """Whether a single pass has waited long enough for this; then it was said."""
+        is_over = self._single_pass and target.settler.overdue(waiting, self._clock())
+        if is_over:
+            self._give_up(target, waiting.path, reason)
+        return is_over
+
+    def give_up(self, target: Target, path: str, reason: str) -> None:
+        """In a single pass, which does not wait: say that it could not be published."""
+        if self._single_pass:
+            self._give_up(target, path, reason)
+
     def _moved_aside(self, target: Target, path: str, fingerprint: Fingerprint | None, reason: str) -> bool:
         """Move it to the target's quarantine_dir, with its reason beside it; False when it stays.
 
         The ledger forgets it first: what is moved away is not deleted on the Hub, whatever was published of it before.
         """
-        if not target.spec.quarantine_dir or fingerprint is None:
+        if not target.spec.quarantine_dir or fingerprint is None or target.spec.group != "none":
             return False
         place = relocation.free(os.path.join(target.spec.quarantine_dir, path))  # noqa: PTH118  as below
         said = {"path": printable(path), "target": target.spec.name, "reason": reason}

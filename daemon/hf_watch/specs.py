@@ -72,6 +72,8 @@ def _target_spec(name: str, target: TargetSettings, place: Place) -> TargetSpec:
         rescan_s=target.rescan_s,
         poll_s=target.poll_s,
         on_delete=target.on_delete,
+        group=target.group,
+        ready_marker=target.ready_marker,
         max_delete=most_deletes(target.max_delete),
         root_marker=target.root_marker,
         after_upload=target.after_upload,

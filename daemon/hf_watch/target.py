@@ -13,6 +13,7 @@ from hf_watch import ignore_files, relocation, scan
 from hf_watch.dirty import ScanQueue
 from hf_watch.errors import SourceError
 from hf_watch.filters import ANY_SIZE
+from hf_watch.grouping import group_of
 from hf_watch.ignore_files import IgnoreFiles
 from hf_watch.measured import Missed, Scanned
 from hf_watch.model import Change, ChangeKind
@@ -61,6 +62,8 @@ class TargetSpec:
     rescan_s: float
     poll_s: float
     on_delete: Literal["keep", "mirror"]
+    group: Literal["none", "directory"] = "none"
+    ready_marker: str = ""  # a group is complete when this file is in it; none: when it is quiet
     max_delete: MostDeletes = USUAL_DELETES
     root_marker: str = ""  # without this file the root counts as missing
     after_upload: Literal["keep", "archive", "delete"] = "keep"
@@ -146,6 +149,16 @@ class Target:
     def count_due(self, now: float, most: int) -> int:
         """How many paths may be published, as far as `most`."""
         return 0 if self.is_paused else self.settler.count_due(now, most)
+
+    def group_of(self, path: str) -> str:
+        """The directory that the file is published with, in one commit; `""` when it goes by itself."""
+        return group_of(path) if self.spec.group == "directory" else ""
+
+    def is_group(self, path: str) -> bool:
+        """Whether what settled is a directory that goes in one commit."""
+        if self.spec.group != "directory" or "/" in path or scan.is_file(self.path, path):
+            return False
+        return scan.is_directory(self.path, path) or self._ledger.has_below(self.root, path)
 
     def take_due(self, now: float) -> Waiting | None:
         """Take out the path that has been due for longest."""
@@ -296,7 +309,10 @@ class Target:
     def _note(self, change: Change) -> None:
         if change.path.rpartition("/")[2] == ignore_files.NAME:
             self._scan_below(parent(change.path))  # it may say something else now
-        if not self.wanted.reaches(change.path):
+        is_marker = bool(self.spec.ready_marker) and change.path == join(
+            self.group_of(change.path), self.spec.ready_marker
+        )
+        if not self.wanted.reaches(change.path) and not is_marker:
             self._cookies.discard(change.path)
             return
         if change.kind is ChangeKind.GONE and self._ledger.has_below(self.root, change.path):
