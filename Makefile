@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 DEMO_DIR ?= demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-system lint format bench soak conformance requirements clean
+.PHONY: help setup demo test test-system lint format bench soak conformance man pictures requirements clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 16
@@ -52,6 +52,12 @@ lint: setup  ## style, formatting, types, layers
 format: setup  ## put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+man: setup  ## the man page, from the command line; `man -l docs/hf-watch.1` shows it
+	$(BIN)/python -m docs.manual
+
+pictures: setup  ## the pictures of docs/, from the real command
+	$(BIN)/python -m docs.pictures
 
 requirements: setup  ## resolve exact versions with hashes anew
 	$(PYTHON) -m venv $(VENV)/tools && $(VENV)/tools/bin/pip install --quiet uv
