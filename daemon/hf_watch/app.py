@@ -62,14 +62,14 @@ class App:
         with state_lock.held(self.state_dir), Ledger(self._ledger_file) as ledger:
             composer = Composer(
                 endpoint=self.endpoint, state_dir=self.state_dir, ledger=ledger, mode=Mode(), pauses=pauses,
-                roster=roster,
+                roster=roster, hooks=specs.hooks(self.settings.hooks),
             )  # fmt: skip
             install_client(composer.see_quota)
             service = Service(
                 composer.spec(self.settings), notify.supervisor(), lambda: composer.spec(self._same(reread()))
             )
             daemon = self._daemon(roster, pauses, pauses.load())
-            with self.sight(daemon), serving(daemon, self.state_dir, os.environ) as control:
+            with composer.hooks, self.sight(daemon), serving(daemon, self.state_dir, os.environ) as control:
                 code = service.run()
         return 1 if control.has_died else code
 
@@ -82,10 +82,10 @@ class App:
         with state_lock.held(self.state_dir), Ledger(self._ledger_file) as ledger:
             composer = Composer(
                 endpoint=self.endpoint, state_dir=self.state_dir, ledger=ledger, mode=mode, pauses=pauses,
-                roster=roster,
+                roster=roster, hooks=specs.hooks(self.settings.hooks),
             )  # fmt: skip
             install_client(composer.see_quota)
-            with self.sight(self._daemon(roster, pauses, frozenset())):
+            with composer.hooks, self.sight(self._daemon(roster, pauses, frozenset())):
                 code = Service(composer.spec(self.settings), notify.Nobody()).run()
         return 1 if composer.has_given_up else code
 

@@ -14,6 +14,7 @@ from hf_watch.assembly import Assembled, Surroundings, assemble
 from hf_watch.budget import Budget
 from hf_watch.commands import Pause
 from hf_watch.control.daemon import Roster, Steered
+from hf_watch.hooks import Hooks
 from hf_watch.hub import HubClient
 from hf_watch.inbox import Inbox
 from hf_watch.ledger import Ledger
@@ -22,6 +23,7 @@ from hf_watch.pace import Throttle, full_bucket
 from hf_watch.plan import summary
 from hf_watch.receipts import Receipts
 from hf_watch.service import JobSpec, ServiceSpec
+from hf_watch.status import problems
 from hf_watch.watch import RootWatch
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from hf_watch.control.pauses import Pauses
     from hf_watch.filters import Filter
+    from hf_watch.hooks import HookSpec
     from hf_watch.model import Destination
     from hf_watch.ports import Sink
     from hf_watch.publish import Parcel
@@ -86,12 +89,21 @@ class Composer:
     """Puts workers together for one ledger; on the main thread. `roster` shows the targets there are."""
 
     def __init__(
-        self, *, endpoint: Endpoint, state_dir: Path, ledger: Ledger, mode: Mode, pauses: Pauses, roster: Roster
+        self,
+        *,
+        endpoint: Endpoint,
+        state_dir: Path,
+        ledger: Ledger,
+        mode: Mode,
+        pauses: Pauses,
+        roster: Roster,
+        hooks: HookSpec,
     ) -> None:
         """`ledger` is open, for this thread; each worker has a connection of its own."""
+        self.hooks = Hooks(hooks, self._problems)  # not started: whoever composes runs them
         self._endpoint = endpoint
         self._state_dir = state_dir
-        self._receipts = Receipts(state_dir / RECEIPTS_NAME)
+        self._receipts = Receipts(state_dir / RECEIPTS_NAME, self.hooks.published)
         self._ledger = ledger
         self._mode = mode
         self._pauses = pauses
@@ -105,6 +117,10 @@ class Composer:
     def has_given_up(self) -> bool:
         """Whether a single pass could not publish something, or not put away what it published."""
         return any(each.assembled.has_left for each in self._composed.values())
+
+    def _problems(self) -> list[str]:
+        """What a person should look at, in words; from any thread."""
+        return [problem for each in list(self._composed.values()) for problem in problems(each.assembled.worker.status)]
 
     def see_quota(self, remaining: int, limit: int | None, reset_s: float) -> None:
         """What the Hub said of its quota of requests; from any thread."""
@@ -162,6 +178,7 @@ class Composer:
             watch_of=_no_watch if self._mode.single_pass else watches,
             message=_Message({spec.name: each.commit_message for each, spec in targets}),
             receipts=self._receipts,
+            observe=self.hooks,
             clock=time.monotonic,
             wall_clock_ns=time.time_ns,
             unit_random=random.random,

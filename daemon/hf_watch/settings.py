@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import string
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
@@ -106,6 +107,26 @@ Interval = Annotated[float, Field(ge=1, le=LONGEST_S, allow_inf_nan=False)]
 Directory = Annotated[Path, BeforeValidator(_named)]
 Text = Annotated[str, AfterValidator(_text)]
 Template = Annotated[str, AfterValidator(_text), AfterValidator(_template)]
+
+
+def _arguments(value: Any) -> Any:
+    """A list in the configuration file; elsewhere as a shell would part it, though no shell runs it."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return shlex.split(value)
+    except ValueError as error:
+        raise ValueError(f"{value!r}: {error}") from error
+
+
+def _web_address(value: str) -> str:
+    if value and not value.startswith(("https://", "http://")):
+        raise ValueError("it should begin with https:// or http://")
+    return value
+
+
+Command = Annotated[tuple[Text, ...], BeforeValidator(_arguments)]
+WebAddress = Annotated[str, AfterValidator(_text), AfterValidator(_web_address)]
 RelativePath = Annotated[str, AfterValidator(_text), AfterValidator(_relative)]
 MaxDelete = Annotated[str, AfterValidator(_max_delete)]
 Message = Annotated[str, AfterValidator(_text), AfterValidator(_message)]
@@ -245,6 +266,20 @@ class HealthSettings(_Table):
     )
 
 
+class HookSettings(_Table):
+    """What is run or told when something happens: `[hooks]`."""
+
+    on_published: Command = Field(default=(), description="a command that gets the receipts of a commit, as JSON")
+    on_quarantined: Command = Field(
+        default=(), description="a command that gets which file cannot be published, and why"
+    )
+    on_degraded: Command = Field(default=(), description="a command that gets what a person should look at")
+    timeout_s: Interval = Field(default=60.0, description="a command that takes longer is killed")
+    webhook: WebAddress = Field(
+        default="", description="a web address that is posted the same JSON; tried again for a while"
+    )
+
+
 class Settings(_Table):
     """All settings of one process."""
 
@@ -253,6 +288,7 @@ class Settings(_Table):
     memory: MemorySettings = MemorySettings()
     upload: UploadSettings = UploadSettings()
     health: HealthSettings = HealthSettings()
+    hooks: HookSettings = HookSettings()
     shutdown_s: Seconds = Field(default=20.0, description="how long a stop may take to publish what has settled")
     log_level: LogLevel = Field(default="info", description="what is logged: debug, info, warning, error")
     state_dir: Directory | None = Field(default=None, description="where the ledger is kept")

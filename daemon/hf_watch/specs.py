@@ -9,6 +9,7 @@ from hf_watch.allotment import Share
 from hf_watch.assembly import DestinationSpec
 from hf_watch.destinations import Place, place_of
 from hf_watch.filters import Filter, Sizes
+from hf_watch.hooks import HookSpec
 from hf_watch.mapping import Mapping
 from hf_watch.plan import Limits, most_deletes
 from hf_watch.target import TargetSpec
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hf_watch.model import Destination
-    from hf_watch.settings import Settings, TargetSettings
+    from hf_watch.settings import HookSettings, Settings, TargetSettings
 
     Targets = list[tuple[TargetSettings, TargetSpec]]  # of one destination
 
@@ -84,6 +85,14 @@ def _target_spec(name: str, target: TargetSettings, place: Place) -> TargetSpec:
         on_clash=target.on_clash,
         sizes=Sizes(target.min_size, target.max_size),
     )
+
+
+def hooks(settings: HookSettings) -> HookSpec:
+    """What is told to whom."""
+    commands = {
+        "published": settings.on_published, "quarantined": settings.on_quarantined, "degraded": settings.on_degraded,
+    }  # fmt: skip
+    return HookSpec(commands, settings.webhook, settings.timeout_s)
 
 
 def _absolute(directory: Path | None) -> str:

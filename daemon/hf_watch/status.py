@@ -95,3 +95,14 @@ def sentence(workers: Sequence[WorkerStatus], now: float, clock_time: Callable[[
 def counted(number: int, thing: str) -> str:
     """A number of things."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def problems(status: WorkerStatus) -> list[str]:
+    """What a person should look at, a sentence each."""
+    found = [f"{status.destination}: {status.reason}"] if status.is_refused else []
+    for target in status.targets:
+        if target.state is TargetState.LOST:
+            found.append(f"{target.name}: the watched directory is missing, or another one stands in its place")
+        if target.held_deletes:
+            found.append(f"{target.name}: deletes are held back, such as {target.held_example}")
+    return found
