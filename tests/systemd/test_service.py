@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from typing import TYPE_CHECKING
 
@@ -129,6 +130,18 @@ def test_the_token_is_a_credential_and_nowhere_else(serving: Serving) -> None:
     assert machine.run("stat", "-c", "%U %a", serving.token_file).stdout == "root 600\n"
 
 
+def test_an_encrypted_credential_will_do(serving: Serving) -> None:
+    machine = serving.machine
+    serving.install()
+    machine.run("rm", serving.token_file)
+    machine.run("systemd-creds", "encrypt", "--name=token", "-", "/etc/hf-watch/token.cred", stdin=serving.token)
+    serving.drop_in("token", "[Service]\nLoadCredentialEncrypted=token:/etc/hf-watch/token.cred\n")
+    serving.start()
+    serving.write("a.txt", b"a")
+    serving.wait_until_held({"a.txt": b"a"})
+    assert serving.token not in machine.run("cat", "/etc/hf-watch/token.cred").stdout
+
+
 def test_nothing_is_written_elsewhere(serving: Serving) -> None:
     serving.install()
     serving.machine.run("touch", "/var/before")
@@ -172,11 +185,14 @@ def _proc(serving: Serving, pid: int, name: str) -> str:
 
 
 def test_a_file_that_another_user_holds_open_is_never_published_torn(serving: Serving) -> None:
-    serving.install(target(quiet_s=0.5))
+    """The writer begins before the service does: no event tells of it, only the lease, which needs CAP_LEASE here."""
+    serving.install(target(quiet_s=0.2))
     serving.machine.run("useradd", "--groups", "hf-watch", "bob")
-    serving.start()
     script = f"umask 027; (for part in 1 2 3 4; do printf %s $part; sleep 3; done) >{DROP}/slow.txt"
-    serving.machine.run("runuser", "-u", "bob", "--", "sh", "-euc", script)
-    serving.wait_until_held({"slow.txt": b"1234"})
+    writer = serving.machine.inside("runuser", "-u", "bob", "--", "sh", "-euc", script)
+    with subprocess.Popen(writer):
+        eventually(lambda: serving.machine.path(f"{DROP}/slow.txt").exists(), "somebody began to write")
+        serving.start()
+        serving.wait_until_held({"slow.txt": b"1234"})
     commits = [each for each in serving.hub.commits("dataset", "acme/drop") if "incoming/slow.txt" in each.added]
     assert len(commits) == 1
