@@ -60,7 +60,7 @@ class Bench:
 
     def new_repo(self, name: str) -> str:
         repo = f"bench/{name}"
-        self.hub.create_repo("dataset", repo)
+        self.hub.create_repo("dataset", repo, private=True)
         return repo
 
 
@@ -70,7 +70,7 @@ def bench(commit_quota_per_hour: int | None = None) -> Iterator[Bench]:
         tempfile.TemporaryDirectory(prefix="bench-") as place,
         LocalHub(Path(place) / "hub", open_namespaces=True, commit_quota_per_hour=commit_quota_per_hour) as hub,
     ):
-        hub.create_repo("dataset", REPO)
+        hub.create_repo("dataset", REPO, private=True)
         yield Bench(hub, Path(place))
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # read when the client is imported
+os.environ.setdefault("KF_RULE_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"hf-watch-rules-{os.getuid()}"))
 
 import pytest
 from hypothesis import HealthCheck, settings

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hf_watch.allotment import Allotment, Share
 from hf_watch.assembly import Assembled, DestinationSpec, Surroundings, assemble
 from hf_watch.budget import Budget
+from hf_watch.credentials import Credentials
 from hf_watch.filters import Filter
 from hf_watch.inbox import Hints, Inbox
 from hf_watch.ledger import Ledger
@@ -25,7 +28,6 @@ from hf_watch.target import TargetSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from hf_watch.measured import Observe
     from hf_watch.model import Change, Gap
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from hf_watch.settings import ReceiptsMode
     from hf_watch.worker import Worker
 
+RULES = Path(os.environ["KF_RULE_CACHE_DIR"])  # compiled once for all tests
 DESTINATION = Destination("http://hub.example", "dataset", "acme/drop", "main")
 
 
@@ -155,6 +158,7 @@ class Engine:
                     inbox=FastInbox(self.clock),
                     allotment=Allotment(Share(self.limits.max_bytes, self.inline_bytes, stage_bytes=4 << 20)),
                     watch_of=self.watch_of, message=message, receipts=self.receipts, clock=self.clock,
+                    credentials=Credentials(RULES),
                     wall_clock_ns=self.wall_clock_ns,
                     unit_random=random.Random(self.seed).random,  # noqa: S311  jitter
                     observe=self.observe,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hf_watch.errors import AmbiguousError, MissingEntryError, MissingRepoError, MovedError, RejectedError
-from hf_watch.model import Delete, Digest, Outcome, Receipt, RemoteFile, Staged
+from hf_watch.model import Delete, Digest, Outcome, Receipt, RemoteFile, RepoState, Staged
 from hf_watch.paths import parents
 from hf_watch.scan import digest_of
 
@@ -86,6 +86,7 @@ class FakeHub:
     ) -> None:
         self.repo = FakeRepo() if repo is None else repo
         self.exists = True
+        self.is_public = False
         self.script: dict[str, deque[Fault | None]] = {}
         self.calls: list[str] = []
         self.ignored: set[str] = set()
@@ -97,6 +98,10 @@ class FakeHub:
     def head(self) -> str:
         self._called("head")
         return self.repo.head
+
+    def state(self) -> RepoState:
+        self._called("head")
+        return RepoState(self.repo.head, self.is_public)
 
     def check_write(self) -> None:
         self._called("check_write")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from hf_watch.model import Batch, Receipt, RemoteFile, Staged, Upload
+    from hf_watch.model import Batch, Receipt, RemoteFile, RepoState, Staged, Upload
     from hf_watch.ports import Hub
 
 T = TypeVar("T")
@@ -71,6 +71,9 @@ class MortalHub:
 
     def head(self) -> str:
         return self._lived(self._hub.head)
+
+    def state(self) -> RepoState:
+        return self._lived(self._hub.state)
 
     def check_write(self) -> None:
         self._lived(self._hub.check_write)

@@ -161,7 +161,9 @@ class App:
             found.append(checks.clock(ahead_s))
         for destination, targets in destinations.items():
             create_repo = any(settings.create_repo for settings, _ in targets)
-            found.append(checks.destination(destination, self._hub(destination), create_repo=create_repo))
+            not_public = [spec.name for _, spec in targets if not spec.allow_public]
+            hub = self._hub(destination)
+            found.append(checks.destination(destination, hub, create_repo=create_repo, not_public=not_public))
         return found
 
     def _hub(self, destination: Destination) -> HubClient:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from hf_watch.allotment import Allotment
     from hf_watch.budget import Budget
+    from hf_watch.credentials import Credentials
     from hf_watch.inbox import Inbox
     from hf_watch.ledger import Ledger
     from hf_watch.measured import Observe
@@ -69,6 +70,7 @@ class Surroundings:
     watch_of: Callable[[TargetSpec, Sink], Watch | None]
     message: Callable[[Parcel], str]
     receipts: ReceiptBook
+    credentials: Credentials
     clock: Callable[[], float]  # monotonic
     wall_clock_ns: Callable[[], int]
     unit_random: Callable[[], float]
@@ -107,7 +109,7 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
     snapshots = Snapshots(
         around.ledger, targets, allotment=around.allotment, clock=around.clock,
         wall_clock_ns=around.wall_clock_ns, pulse=pulse, after_upload=after_upload, receipts=around.receipts,
-        single_pass=spec.single_pass, observe=around.observe,
+        credentials=around.credentials, single_pass=spec.single_pass, observe=around.observe,
     )  # fmt: skip
     publisher = Publisher(
         hub, around.ledger, snapshots, message=around.message, clock=around.clock, observe=around.observe

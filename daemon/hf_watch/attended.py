@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hf_watch.model import Batch, Receipt, RemoteFile, Staged, Upload
+    from hf_watch.model import Batch, Receipt, RemoteFile, RepoState, Staged, Upload
     from hf_watch.ports import Hub
     from hf_watch.pulse import Pulse
 
@@ -25,6 +25,10 @@ class AttendedHub:
     def head(self) -> str:
         with self._call():
             return self._hub.head()
+
+    def state(self) -> RepoState:
+        with self._call():
+            return self._hub.state()
 
     def check_write(self) -> None:
         with self._call():

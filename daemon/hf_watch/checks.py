@@ -16,7 +16,7 @@ from hf_watch.paths import printable
 from hf_watch.watch.filesystems import mount_of, mounts_below, read_mounts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from hf_watch.model import Destination
     from hf_watch.ports import Hub
@@ -168,12 +168,12 @@ def cache_directory(path: Path) -> Check:
     return Check("cache", Level.OK, f"{path}: writable")
 
 
-def destination(place: Destination, hub: Hub, *, create_repo: bool) -> Check:
-    """Whether the token may commit there."""
+def destination(place: Destination, hub: Hub, *, create_repo: bool, not_public: Sequence[str] = ()) -> Check:
+    """Whether the token may commit there, and the targets publish there; those `not_public` not if everybody reads."""
     name = f"destination {place}"
     try:
         hub.check_write()
-        hub.head()
+        state = hub.state()
     except MissingRepoError as error:
         if create_repo:
             return Check(name, Level.OK, "does not exist yet; it will be created")
@@ -183,4 +183,7 @@ def destination(place: Destination, hub: Hub, *, create_repo: bool) -> Check:
         return Check(name, Level.FAIL, str(error), "a fine-grained token with write access to this repo: HF_TOKEN")
     except HubError as error:
         return Check(name, Level.FAIL, str(error), "the network, a proxy, HF_ENDPOINT; `run` goes on trying")
+    if state.is_public and not_public:
+        text = f"everybody may read this repo, and {', '.join(not_public)} is not meant for that"
+        return Check(name, Level.FAIL, text, "make it private, or add `allow_public = true` to the target's table")
     return Check(name, Level.OK, "the token may write")

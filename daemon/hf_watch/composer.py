@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hf_watch import specs
@@ -14,6 +16,7 @@ from hf_watch.assembly import Assembled, Surroundings, assemble
 from hf_watch.budget import Budget
 from hf_watch.commands import Pause
 from hf_watch.control.daemon import Roster, Steered
+from hf_watch.credentials import Credentials
 from hf_watch.hooks import Hooks
 from hf_watch.hub import HubClient
 from hf_watch.inbox import Inbox
@@ -28,7 +31,6 @@ from hf_watch.watch import RootWatch
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
-    from pathlib import Path
 
     from hf_watch.control.pauses import Pauses
     from hf_watch.filters import Filter
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
 
 LEDGER_NAME = "ledger.sqlite3"
 RECEIPTS_NAME = "receipts.jsonl"
+RULES_NAME = "rules"  # what credentials are found by, compiled
+RULES_VARIABLE = "KF_RULE_CACHE_DIR"  # the library's own: another place for them
 HOUR_S = 3600.0
 
 
@@ -104,6 +108,7 @@ class Composer:
         self._endpoint = endpoint
         self._state_dir = state_dir
         self._receipts = Receipts(state_dir / RECEIPTS_NAME, self.hooks.published)
+        self._credentials = Credentials(Path(os.environ.get(RULES_VARIABLE) or state_dir / RULES_NAME))
         self._ledger = ledger
         self._mode = mode
         self._pauses = pauses
@@ -179,6 +184,7 @@ class Composer:
             message=_Message({spec.name: each.commit_message for each, spec in targets}),
             receipts=self._receipts,
             observe=self.hooks,
+            credentials=self._credentials,
             clock=time.monotonic,
             wall_clock_ns=time.time_ns,
             unit_random=random.random,

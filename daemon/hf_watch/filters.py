@@ -207,3 +207,6 @@ def _parsed(line: str) -> Sequence[RegexPattern]:
             return tuple(GitIgnoreSpec.from_lines([_normal(line)]).patterns)
         except (GitIgnorePatternError, re.error, FutureWarning) as error:
             raise ValueError(f"{line!r} is no gitignore pattern that is understood here") from error
+
+
+NOTHING = Filter(exclude=["*"])

@@ -14,7 +14,7 @@ from hf_watch import __version__
 from hf_watch.errors import MissingEntryError, MovedError, RejectedError, SourceError, UnauthorizedError
 from hf_watch.hub_errors import CLIENT_ERRORS, Phase, translate
 from hf_watch.hub_transport import Patience, deadline, xet_deadline
-from hf_watch.model import Delete, Outcome, Receipt, RemoteFile, Staged
+from hf_watch.model import Delete, Outcome, Receipt, RemoteFile, RepoState, Staged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -47,9 +47,15 @@ class HubClient:
         self._api = self._new_api()
 
     def head(self) -> str:
+        return self.state().head
+
+    def state(self) -> RepoState:
         with self._call(Phase.READING):
-            info = self._api.repo_info(self._repo_id, repo_type=self._repo_type, revision=self._revision, expand="sha")
-        return str(info.sha)
+            info = self._api.repo_info(
+                self._repo_id, repo_type=self._repo_type, revision=self._revision,
+                expand=["sha", "private"],  # type: ignore[arg-type]  # it takes a list, as its methods for each type say
+            )  # fmt: skip
+        return RepoState(str(info.sha), is_public=info.private is False)
 
     def check_write(self) -> None:
         if not self._api.token:

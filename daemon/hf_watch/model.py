@@ -185,6 +185,14 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class RepoState:
+    """A repo at a moment: its branch's head, and whether everybody may read it."""
+
+    head: str
+    is_public: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RemoteFile:
     """What the repo holds at a path: `sha256` for a large file, else `git_sha1`."""
 

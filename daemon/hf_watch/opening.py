@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
@@ -13,11 +13,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hf_watch.ledger import Ledger
+    from hf_watch.model import RepoState
     from hf_watch.ports import Hub
     from hf_watch.publish import Publisher
     from hf_watch.target import Target
 
+LOOK_AGAIN_S = 60.0  # a repo that is made public gets no more than a minute of what was not meant for it
+PUBLIC_REASON = "everybody may read this repo: make it private, or add `allow_public = true` to the target's table"
+
 log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Looked:
+    """When to ask next who may read the repo, on the worker's clock."""
+
+    again_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +44,7 @@ class Opener:
     private: bool
     verify: bool  # compare even when the head is the one that was seen last
     clock: Callable[[], float]
+    looked: Looked = field(default_factory=Looked)
 
     def open(self) -> None:
         """Two requests when nothing happened meanwhile. Raises the HubError that stands in the way.
@@ -40,7 +52,7 @@ class Opener:
         When the branch's head is not the one last seen or made, or a batch landed that nobody heard of, what the ledger
         knows is compared with the branch, and what differs is put in doubt, so that a scan publishes it anew.
         """
-        head = self._head()
+        head = self._state().head
         root = self.targets[0].root
         unheard = self.ledger.open_batches(root)
         if self.verify or head != self.ledger.head(root) or any(self.hub.find(each) for each in unheard):
@@ -48,17 +60,44 @@ class Opener:
             self.ledger.see_head(root, head)
         self.publisher.suspect(unheard)
 
-    def _head(self) -> str:
+    def look_again(self) -> bool:
+        """Ask, once a minute at the most, who may read the repo; whether that was asked."""
+        if self.clock() < self.looked.again_at:
+            return False
+        self._see(self.hub.state())
+        return True
+
+    def next_look(self) -> float | None:
+        """When to ask again for targets that may not publish what everybody may read; None when there are none."""
+        return self.looked.again_at if any(target.refusal for target in self.targets) else None
+
+    def _state(self) -> RepoState:
+        state = self._found()
+        self._see(state)
+        return state
+
+    def _see(self, state: RepoState) -> None:
+        """Let every target publish, or refuse it, by what the repo is now."""
+        self.looked.again_at = self.clock() + LOOK_AGAIN_S
+        for target in self.targets:
+            is_refused = state.is_public and not target.spec.allow_public
+            if is_refused and target.refusal is None:
+                log.error("target.refused", target=target.spec.name, destination=self.name, reason=PUBLIC_REASON)
+            elif target.refusal is not None and not is_refused:
+                log.info("target.allowed", target=target.spec.name, destination=self.name)
+            target.refusal = PUBLIC_REASON if is_refused else None
+
+    def _found(self) -> RepoState:
         try:
             self.hub.check_write()
-            return self.hub.head()
+            return self.hub.state()
         except MissingRepoError:
             if not self.create_repo:
                 raise
         self.hub.create(private=self.private)
         log.info("repo.created", destination=self.name, private=self.private)
         self.hub.check_write()
-        return self.hub.head()
+        return self.hub.state()
 
     def compare(self) -> None:
         """Put in doubt what the branch does not hold as recorded, and have it published anew."""

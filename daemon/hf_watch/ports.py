@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hf_watch.model import Batch, Change, Gap, Receipt, RemoteFile, Shortage, Staged, Upload
+    from hf_watch.model import Batch, Change, Gap, Receipt, RemoteFile, RepoState, Shortage, Staged, Upload
 
 
 class Sink(Protocol):
@@ -51,6 +51,9 @@ class Hub(Protocol):
 
     def head(self) -> str:
         """The id of the branch's newest commit."""
+
+    def state(self) -> RepoState:
+        """The same, and who may read the repo; one request."""
 
     def check_write(self) -> None:
         """Return when the token may commit here; UnauthorizedError or MissingRepoError otherwise."""

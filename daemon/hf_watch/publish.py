@@ -412,6 +412,10 @@ class Publisher:
         else:
             self._snapshots.set_aside(origin.target, origin.waiting.path, None, reason)
 
+    def holds_refused(self) -> bool:
+        """Whether something in hand may not be published any more."""
+        return any(each.origin.target.refusal for parcel in self._in_hand for each in parcel.ready)
+
     def give_back(self) -> None:
         """Return everything in hand to its settlers; the Hub refused it, so no commit of it is open."""
         while self._in_hand:

@@ -117,6 +117,7 @@ def _target(target: Target, flight: _Flight, guard: DeleteGuard) -> TargetStatus
         *guard.held(target),
         flight.size_bytes,
         flight.sending,
+        refusal=target.refusal,
     )
 
 

@@ -195,6 +195,12 @@ class TargetSettings(_Table):
     on_clash: Literal["set_aside", "newest"] = Field(
         default="set_aside", description="two files with one path in the repo: neither is published, or the newer one"
     )
+    allow_public: bool = Field(default=False, description="publish to a repo that everybody may read")
+    secrets: Literal["block", "warn", "off"] = Field(
+        default="block",
+        description="a text with a credential in its first MiB is set aside, or named in the log",
+    )
+    secrets_allow: Patterns = Field(default=(), description="files that may hold credentials (gitignore syntax)")
     commit_message: Message = Field(
         default="{summary}", description="the commits' message; {summary}, {files}, {target}"
     )
@@ -203,6 +209,8 @@ class TargetSettings(_Table):
     def _checked(self) -> TargetSettings:
         if self.max_size is not None and self.min_size > self.max_size:
             raise ValueError(f"min_size = {self.min_size} is above max_size = {self.max_size}; allowed is less")
+        if not self.private and not self.allow_public:
+            raise ValueError("private = false makes a repo that everybody may read, and needs allow_public = true")
         if self.quiet_s > self.max_wait_s:
             raise ValueError(f"quiet_s = {self.quiet_s:g} is above max_wait_s = {self.max_wait_s:g}; allowed is less")
         if self.ready_marker and self.group == "none":

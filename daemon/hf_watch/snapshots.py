@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from hf_watch import plan, relocation, scan
 from hf_watch.claims import Claim, Claims, beats, reason
+from hf_watch.credentials import LOAD_S, SCANNED_BYTES
 from hf_watch.errors import NotSettledError, SourceError
 from hf_watch.findings import Found, Leaving, Lost
 from hf_watch.mapping import Content, Unpublishable
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from hf_watch.after_upload import AfterUpload
     from hf_watch.allotment import Allotment
+    from hf_watch.credentials import Credentials
     from hf_watch.ledger import Ledger
     from hf_watch.measured import Observe
     from hf_watch.model import Fingerprint, Known, Receipt, Snapshot
@@ -60,6 +62,7 @@ class Snapshots:
         pulse: Pulse,
         after_upload: AfterUpload,
         receipts: ReceiptBook,
+        credentials: Credentials,
         single_pass: bool,
         observe: Observe,
     ) -> None:
@@ -73,6 +76,7 @@ class Snapshots:
         self._pulse = pulse
         self._after_upload = after_upload
         self._receipts = receipts
+        self._credentials = credentials
         self._single_pass = single_pass
         self._right_of_way = RightOfWay(ledger, clock)
         self._observe = observe
@@ -193,7 +197,26 @@ class Snapshots:
         if plan.same_content(snapshot, known):
             self.touch(found, is_new=False)
             return None
+        if self._holds_credential(found, fd):
+            return None
         return self._claimed(replace(found, former=self._former(target, waiting.path, known, in_repo)))
+
+    def _holds_credential(self, found: Found, fd: int) -> bool:
+        """Whether the file is set aside because of a credential in it; the rule is named, never what it found."""
+        target, path = found.target, found.waiting.path
+        if target.spec.secrets == "off" or target.spec.secrets_allow.takes(path):
+            return False
+        self._pulse.beat("looking for credentials", LOAD_S)
+        content = found.snapshot.content
+        rule = self._credentials.rule(os.pread(fd, SCANNED_BYTES, 0) if content is None else content)
+        if rule is None:
+            return False
+        if target.spec.secrets == "warn":
+            target.journal.tell("warning", "path.suspected", path, f"it seems to hold a credential: {rule}")
+            return False
+        said = f"it seems to hold a credential: {rule}; take it out, or name the file in secrets_allow"
+        self.set_aside(target, path, found.snapshot.fingerprint, said)
+        return True
 
     def _leave(self, target: Target, waiting: Waiting, known: Known) -> None:
         """A file that the Hub holds was found once more; where published files leave, its turn has come."""

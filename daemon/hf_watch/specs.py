@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hf_watch.allotment import Share
 from hf_watch.assembly import DestinationSpec
 from hf_watch.destinations import Place, place_of
-from hf_watch.filters import Filter, Sizes
+from hf_watch.filters import NOTHING, Filter, Sizes
 from hf_watch.hooks import HookSpec
 from hf_watch.mapping import Mapping
 from hf_watch.plan import Limits, most_deletes
@@ -84,6 +84,9 @@ def _target_spec(name: str, target: TargetSettings, place: Place) -> TargetSpec:
         receipts=target.receipts,
         on_clash=target.on_clash,
         sizes=Sizes(target.min_size, target.max_size),
+        allow_public=target.allow_public,
+        secrets=target.secrets,
+        secrets_allow=Filter(target.secrets_allow, hidden=True) if target.secrets_allow else NOTHING,
     )
 
 

@@ -49,6 +49,7 @@ class TargetStatus:
     held_example: str = ""  # one of their paths
     in_flight_bytes: int = 0
     sending: tuple[Sending, ...] = ()  # the large ones among what is in flight, while they are sent
+    refusal: str | None = None  # why nothing of it may be published until a person acts
 
     def lag_s(self, now: float) -> float:
         """For how long the longest settled content has been unpublished."""

@@ -12,7 +12,7 @@ import structlog
 from hf_watch import ignore_files, relocation, scan
 from hf_watch.dirty import ScanQueue
 from hf_watch.errors import SourceError
-from hf_watch.filters import ANY_SIZE
+from hf_watch.filters import ANY_SIZE, NOTHING
 from hf_watch.grouping import group_of
 from hf_watch.ignore_files import IgnoreFiles
 from hf_watch.measured import Missed, Scanned
@@ -73,6 +73,9 @@ class TargetSpec:
     receipts: ReceiptsMode = "off"
     on_clash: Literal["set_aside", "newest"] = "set_aside"
     sizes: Sizes = ANY_SIZE
+    allow_public: bool = True
+    secrets: Literal["block", "warn", "off"] = "off"
+    secrets_allow: Filter = NOTHING
 
     @property
     def puts_away(self) -> bool:
@@ -103,6 +106,7 @@ class Target:
         self.wanted = IgnoreFiles(spec.source, spec.wanted)  # as above
         self._generations: dict[int, int] = {}  # by device: one of the root, and one of each mount below it
         self.is_paused = False  # it collects, and nothing of it is published
+        self.refusal: str | None = None  # why nothing of it may be published now; the same, but a person must act
         self.taken_up = 0  # how often; what waited before was forgotten each time
         self.scanned_from = -math.inf  # when the last scan of the whole root began that came to its end
         self.destination = destination
@@ -142,13 +146,18 @@ class Target:
             return TargetState.LOST if self._said_lost else TargetState.STARTING
         return TargetState.SCANNING if self.is_scanning else TargetState.WATCHING
 
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing of it is published for now."""
+        return self.is_paused or self.refusal is not None
+
     def next_due(self) -> float | None:
         """When the next path may be published; None when nothing waits, or while it is paused."""
-        return None if self.is_paused else self.settler.next_due()
+        return None if self.is_held else self.settler.next_due()
 
     def count_due(self, now: float, most: int) -> int:
         """How many paths may be published, as far as `most`."""
-        return 0 if self.is_paused else self.settler.count_due(now, most)
+        return 0 if self.is_held else self.settler.count_due(now, most)
 
     def group_of(self, path: str) -> str:
         """The directory that the file is published with, in one commit; `""` when it goes by itself."""
@@ -162,7 +171,7 @@ class Target:
 
     def take_due(self, now: float) -> Waiting | None:
         """Take out the path that has been due for longest."""
-        due = [] if self.is_paused else self.settler.take(now, 1)
+        due = [] if self.is_held else self.settler.take(now, 1)
         return due[0] if due else None
 
     def take_up(self, now: float) -> None:
@@ -203,7 +212,7 @@ class Target:
     @property
     def settles(self) -> bool:
         """Whether anything waits that is going to be published soon, unlike a file that is being written."""
-        return not self.is_paused and self.settler.is_settling()
+        return not self.is_held and self.settler.is_settling()
 
     def _say_lost(self, reason: str) -> None:
         if not self._said_lost:

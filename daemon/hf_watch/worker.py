@@ -127,8 +127,8 @@ class Worker:
         return sum(target.waiting + target.in_flight for target in self.status.targets)
 
     def _left(self) -> int:
-        """The same on the worker's own thread, between two calls of the Hub."""
-        waiting = sum(len(target.settler) for target in self._targets)
+        """The same on the worker's own thread, between two calls of the Hub, without what is refused."""
+        waiting = sum(len(target.settler) for target in self._targets if target.refusal is None)
         return waiting + self._publisher.in_hand + len(self._after_upload)
 
     def run(self, on_watching: Callable[[], None] = lambda: None) -> None:
@@ -235,7 +235,12 @@ class Worker:
             return False
         if self.failure is None and any(target.is_lost for target in self._targets):
             self.failure = "a watched directory is missing"
-        return self.failure is not None or (self._is_open and not self._left() and not self._is_looking())
+        if self.failure is not None:
+            return True
+        if not self._is_open or self._left() or self._is_looking():
+            return False
+        self.failure = next((target.refusal for target in self._targets if target.refusal is not None), None)
+        return True
 
     def _is_drained(self, stop_by: float) -> bool:
         """Whether to leave: the time is up, nothing is left, or what is left cannot go before the time is up."""
@@ -283,7 +288,7 @@ class Worker:
         if overtaken is not None and (not dues or overtaken <= min(dues)):
             return overtaken
         if not dues:
-            return None
+            return self._opener.next_look()
         due = min(dues) + TOGETHER_S
         if self._stop_by is not None or self._is_hurried or self._is_full():
             return due
@@ -344,6 +349,8 @@ class Worker:
         self._after_upload.act()
 
     def _make_commit(self) -> None:
+        if self._opener.look_again() and self._publisher.holds_refused():
+            self._publisher.give_back()
         if not self._publisher.in_hand:
             if self._publisher.look_for_overtaken():
                 self._opener.compare()

@@ -22,7 +22,7 @@ DEST = "hf://datasets/acme/drop/incoming"
 @pytest.fixture(name="hub")
 def _hub(tmp_path: Path) -> Iterator[LocalHub]:
     with LocalHub(tmp_path / "hub", open_namespaces=True) as hub:
-        hub.create_repo("dataset", "acme/drop")
+        hub.create_repo("dataset", "acme/drop", private=True)
         yield hub
 
 

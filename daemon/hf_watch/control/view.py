@@ -68,7 +68,7 @@ def _target(daemon: Daemon, each: Steered, tally: Tally, *, is_paused: bool) -> 
         published_today=tally.published_today,
         last_commit=None if tally.latest is None else _commit(daemon, each.destination, tally.latest),
         next_commit_s=None if is_paused else _next_commit_s(worker, found, clock),
-        reason=_reason(worker, state),
+        reason=_reason(worker, found, state),
         held_deletes=found.held_deletes,
         held_example=printable(found.held_example) or None,
     )
@@ -79,13 +79,15 @@ def _state(worker: WorkerStatus, found: TargetStatus, *, is_paused: bool) -> Sta
         return "lost"
     if is_paused:
         return "paused"
-    return "refused" if worker.is_refused else found.state.value
+    return "refused" if worker.is_refused or found.refusal else found.state.value
 
 
-def _reason(worker: WorkerStatus, state: State) -> str | None:
+def _reason(worker: WorkerStatus, found: TargetStatus, state: State) -> str | None:
     if state == "lost":
         return "the watched directory is missing, or another one stands in its place"
-    return "it was paused" if state == "paused" else worker.reason
+    if state == "paused":
+        return "it was paused"
+    return worker.reason if worker.is_refused else found.refusal or worker.reason
 
 
 def _next_commit_s(worker: WorkerStatus, found: TargetStatus, clock: float) -> float | None:

@@ -1,0 +1,100 @@
+"""Texts that hold credentials are not published, and the log never says what was found."""
+
+from __future__ import annotations
+
+import base64
+import random
+import string
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from hf_watch.credentials import SCANNED_BYTES, Credentials
+from hf_watch.filters import Filter
+from tests.disk import fill
+from tests.engine import RULES, Engine, target_spec
+from tests.fake_hub import FakeHub
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LETTERS = string.ascii_letters
+SEED = random.Random(5)  # noqa: S311  made up here, so that none stands in this file
+
+
+def made_up(letters: str, count: int) -> str:
+    return "".join(SEED.choices(letters, k=count))
+
+
+FOUND = {
+    "huggingface-access-token": f"token = 'hf_{made_up(LETTERS, 34)}'\n",
+    "github-pat": f"ghp_{made_up(LETTERS + string.digits, 36)}\n",
+    "aws-access-token": f"aws_access_key_id = AKIA{made_up(string.ascii_uppercase + '234567', 16)}\n"
+    f"aws_secret_access_key = {made_up(LETTERS + string.digits + '/+', 40)}\n",
+    "private-key": f"-----BEGIN RSA PRIVATE {'KEY'}-----\n"
+    + "\n".join(made_up(LETTERS + string.digits, 64) for _ in range(12))
+    + f"\n-----END RSA PRIVATE {'KEY'}-----\n",
+}
+CREDENTIALS = Credentials(RULES)
+
+
+@pytest.mark.parametrize("rule", FOUND)
+def test_a_credential_sets_its_file_aside_with_the_rule_s_name(tmp_path: Path, rule: str) -> None:
+    fill(tmp_path / "drop", {"notes.txt": FOUND[rule].encode(), "a": b"1"})
+    hub = FakeHub()
+    with capture_logs() as logs:
+        gave_up = Engine(tmp_path, [target_spec(tmp_path / "drop", secrets="block")], hub).sync().gave_up
+    assert hub.repo.files == {"incoming/a": b"1"}
+    [reason] = gave_up.values()
+    assert f": {rule};" in reason
+    secret = max(FOUND[rule].split(), key=len).strip("'")
+    assert secret not in str(logs)
+    assert secret not in reason
+    assert secret.encode() not in (tmp_path / "ledger.sqlite3").read_bytes()
+
+
+def test_a_file_that_is_cleaned_is_published(tmp_path: Path) -> None:
+    engine = Engine(tmp_path, [target_spec(tmp_path / "drop", secrets="block")], FakeHub())
+    fill(tmp_path / "drop", {"a": FOUND["github-pat"].encode()})
+    engine.sync()
+    fill(tmp_path / "drop", {"a": b"clean"})
+    assert not engine.sync().gave_up
+    assert isinstance(engine.hub, FakeHub)
+    assert engine.hub.repo.files == {"incoming/a": b"clean"}
+
+
+@pytest.mark.parametrize(
+    "lenient",
+    [{"secrets": "warn"}, {"secrets": "off"}, {"secrets": "block", "secrets_allow": Filter(["*.txt"], hidden=True)}],
+)
+def test_whoever_says_so_publishes_all_the_same(tmp_path: Path, lenient: dict[str, object]) -> None:
+    content = FOUND["github-pat"].encode()
+    fill(tmp_path / "drop", {"a.txt": content})
+    hub = FakeHub()
+    with capture_logs() as logs:
+        Engine(tmp_path, [target_spec(tmp_path / "drop", **lenient)], hub).sync()
+    assert hub.repo.files == {"incoming/a.txt": content}
+    assert ("path.suspected" in {each["event"] for each in logs}) == (lenient["secrets"] == "warn")
+    assert content.decode().strip() not in str(logs)
+
+
+def test_large_files_are_looked_into_as_well(tmp_path: Path) -> None:
+    fill(tmp_path / "drop", {"a": b"x\n" * 500_000 + FOUND["github-pat"].encode() + b"y\n" * 900_000})
+    engine = Engine(tmp_path, [target_spec(tmp_path / "drop", secrets="block")], FakeHub(), inline_bytes=1 << 10)
+    assert len(engine.sync().gave_up) == 1
+
+
+def test_binaries_and_what_lies_behind_the_first_mib_are_not_looked_at() -> None:
+    content = FOUND["github-pat"].encode()
+    assert CREDENTIALS.rule(content) == "github-pat"
+    assert CREDENTIALS.rule(b"\0" + content) is None
+    assert CREDENTIALS.rule(b"x\n" * (SCANNED_BYTES // 2) + content) is None
+
+
+@settings(max_examples=60)
+@given(st.binary(max_size=400), st.sampled_from([base64.b64encode, base64.b32encode, base64.b16encode]))
+def test_what_merely_looks_random_is_no_credential(content: bytes, encode: object) -> None:
+    assert CREDENTIALS.rule(encode(content)) is None  # type: ignore[operator]
