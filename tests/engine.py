@@ -29,6 +29,7 @@ from hf_watch.target import TargetSpec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from hf_watch.capacity import Capacity
     from hf_watch.measured import Observe
     from hf_watch.model import Change, Gap
     from hf_watch.ports import Hub, Sink, Watch
@@ -126,6 +127,7 @@ class Engine:
     inline_bytes: int = 1 << 20
     verify: bool = False
     create_repo: bool = False
+    capacity: Callable[[Ledger], Capacity] | None = None
     ledger_of: Callable[[Path], Ledger] = Ledger
     per_hour: float = 0.0
     burst: float = 25.0
@@ -158,7 +160,7 @@ class Engine:
                     inbox=FastInbox(self.clock),
                     allotment=Allotment(Share(self.limits.max_bytes, self.inline_bytes, stage_bytes=4 << 20)),
                     watch_of=self.watch_of, message=message, receipts=self.receipts, clock=self.clock,
-                    credentials=Credentials(RULES),
+                    credentials=Credentials(RULES), capacity=None if self.capacity is None else self.capacity(ledger),
                     wall_clock_ns=self.wall_clock_ns,
                     unit_random=random.Random(self.seed).random,  # noqa: S311  jitter
                     observe=self.observe,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from hf_watch.allotment import Allotment
     from hf_watch.budget import Budget
+    from hf_watch.capacity import Capacity
     from hf_watch.credentials import Credentials
     from hf_watch.inbox import Inbox
     from hf_watch.ledger import Ledger
@@ -75,6 +76,7 @@ class Surroundings:
     wall_clock_ns: Callable[[], int]
     unit_random: Callable[[], float]
     observe: Observe = ignore
+    capacity: Capacity | None = None  # the Hub's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
     snapshots = Snapshots(
         around.ledger, targets, allotment=around.allotment, clock=around.clock,
         wall_clock_ns=around.wall_clock_ns, pulse=pulse, after_upload=after_upload, receipts=around.receipts,
-        credentials=around.credentials, single_pass=spec.single_pass, observe=around.observe,
+        credentials=around.credentials, capacity=around.capacity, single_pass=spec.single_pass, observe=around.observe,
     )  # fmt: skip
     publisher = Publisher(
         hub, around.ledger, snapshots, message=around.message, clock=around.clock, observe=around.observe

@@ -106,7 +106,7 @@ class Gatherer:
         """
         limits = Limits(max_files, self.allotment.share.commit_bytes)
         gathered = _Gathered(tell)
-        self.snapshots.claims.begin()
+        self.snapshots.begin()
         with ExitStack() as held:
             try:
                 self._fill(gathered, limits, held)

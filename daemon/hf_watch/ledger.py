@@ -220,6 +220,29 @@ class Ledger:
         """How many paths are known."""
         return int(self._row("SELECT count(*) FROM file WHERE root_id = ?", (root.id,))[0])
 
+    def count_in(self, destination_id: int) -> int:
+        """How many paths are known of all roots of a destination."""
+        return int(
+            self._row(
+                "SELECT count(*) FROM file WHERE root_id IN (SELECT id FROM root WHERE destination_id = ?)",
+                (destination_id,),
+            )[0]
+        )
+
+    def count_beside(self, root: Root, path: str, folder: str) -> int:
+        """How many files of a root are known in the folder of the repo that `path` goes to."""
+        if not root.is_mapped:
+            values = (root.id, _split(path)[0])
+            return int(self._row("SELECT count(*) FROM file WHERE (root_id, dir) = (?, ?)", values)[0])
+        above = f"{folder}/" if folder else ""
+        return int(
+            self._row(
+                "SELECT count(*) FROM file WHERE is_mapped AND root_id = ?1 AND repo_path >= ?2"
+                " AND repo_path < ?2 || char(1114111) AND instr(substr(repo_path, length(?2) + 1), '/') = 0",
+                (root.id, above),
+            )[0]
+        )
+
     def candidates(self, root: Root, path: str) -> list[Digest]:
         """Every content that we may have put at a path in doubt."""
         rows = self._rows(

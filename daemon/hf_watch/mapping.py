@@ -155,8 +155,10 @@ def repo_path(prefix: str, path: str) -> str:
     except UnicodeEncodeError as error:
         raise Unpublishable("the name is not UTF-8, and the Hub holds no other names") from error
     for segment in path.split("/"):
-        if segment in FORBIDDEN_SEGMENTS:
+        if segment in FORBIDDEN_SEGMENTS or segment.lower() == ".git":
             raise Unpublishable(f"the Hub refuses paths with a segment {segment!r}")
+        if "\\" in segment:
+            raise Unpublishable("the Hub refuses names with a backslash")
     return f"{prefix}/{path}" if prefix else path
 
 

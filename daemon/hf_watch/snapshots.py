@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from hf_watch import plan, relocation, scan
+from hf_watch.capacity import Capacity
 from hf_watch.claims import Claim, Claims, beats, reason
 from hf_watch.credentials import LOAD_S, SCANNED_BYTES
 from hf_watch.errors import NotSettledError, SourceError
@@ -63,6 +64,7 @@ class Snapshots:
         after_upload: AfterUpload,
         receipts: ReceiptBook,
         credentials: Credentials,
+        capacity: Capacity | None = None,
         single_pass: bool,
         observe: Observe,
     ) -> None:
@@ -82,6 +84,7 @@ class Snapshots:
         self._observe = observe
         self.second_look = SecondLook(ledger, after_upload, clock, wall_clock_ns)
         self.claims = Claims(ledger, targets)
+        self.capacity = Capacity(ledger) if capacity is None else capacity
         self._touched: dict[int, list[Found]] = {}
         self._held: dict[int, list[Found]] = {}  # those of them that the ledger had not known
         self._forgotten: dict[int, list[str]] = {}
@@ -99,6 +102,11 @@ class Snapshots:
         except SourceError as error:
             self.give_up_reading(target, waiting, str(error))
         return None
+
+    def begin(self) -> None:
+        """A commit is being gathered."""
+        self.claims.begin()
+        self.capacity.begin()
 
     def let_go(self) -> None:
         """Forget what waits to be written down: the ledger cannot be written, and it is found out again."""
@@ -197,9 +205,16 @@ class Snapshots:
         if plan.same_content(snapshot, known):
             self.touch(found, is_new=False)
             return None
-        if self._holds_credential(found, fd):
+        if self._holds_credential(found, fd) or self._exceeds(found):
             return None
         return self._claimed(replace(found, former=self._former(target, waiting.path, known, in_repo)))
+
+    def _exceeds(self, found: Found) -> bool:
+        """Whether the file is set aside because the Hub takes no more."""
+        why_not = self.capacity.why_not(found)
+        if why_not is not None:
+            self.set_aside(found.target, found.waiting.path, found.snapshot.fingerprint, why_not)
+        return why_not is not None
 
     def _holds_credential(self, found: Found, fd: int) -> bool:
         """Whether the file is set aside because of a credential in it; the rule is named, never what it found."""

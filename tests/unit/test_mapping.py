@@ -65,6 +65,8 @@ def test_only_what_lies_below_the_prefix_has_a_local_path(in_repo: str) -> None:
         (".git/config", "'.git'"),
         ("a/.cache/b", "'.cache'"),
         ("a/.git", "'.git'"),
+        ("a/.GIT/b", "'.GIT'"),
+        ("a\\b", "backslash"),
     ],
 )
 def test_what_the_hub_cannot_hold_is_refused_with_the_reason(path: str, said: str) -> None:
@@ -72,7 +74,7 @@ def test_what_the_hub_cannot_hold_is_refused_with_the_reason(path: str, said: st
         repo_path("in", path)
 
 
-@pytest.mark.parametrize("path", ["a\\b", "a\nb", " ", ".gitignore", "a.git", "ü", "a" * 255])
+@pytest.mark.parametrize("path", ["a\nb", " ", ".gitignore", "a.git", "ü", "a" * 255])
 def test_what_the_hub_can_hold_keeps_its_name(path: str) -> None:
     assert repo_path("in", path) == f"in/{path}"
 
