@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import structlog
 
-from hf_watch import ignore_files, relocation, scan
-from hf_watch.dirty import ScanQueue
-from hf_watch.errors import SourceError
+from hf_watch import ignore_files, scan
+from hf_watch.exploring import Exploration
 from hf_watch.filters import ANY_SIZE, NOTHING
+from hf_watch.ground import Ground
 from hf_watch.grouping import group_of
 from hf_watch.ignore_files import IgnoreFiles
-from hf_watch.measured import Missed, Scanned
-from hf_watch.model import Change, ChangeKind
+from hf_watch.measured import Missed
+from hf_watch.model import ChangeKind
 from hf_watch.paths import join, parent, printable
-from hf_watch.plan import MostDeletes, differences, look_alikes
+from hf_watch.plan import MostDeletes
 from hf_watch.status import TargetState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from hf_watch.filters import Filter, Sizes
     from hf_watch.inbox import Hints
@@ -31,20 +30,13 @@ if TYPE_CHECKING:
     from hf_watch.lookout import Lookout
     from hf_watch.mapping import Mapping
     from hf_watch.measured import Observe
-    from hf_watch.model import Destination, Fingerprint, Known
+    from hf_watch.model import Change, Destination
     from hf_watch.settings import ReceiptsMode
     from hf_watch.settle import Settler, Waiting
 
 log = structlog.get_logger()
 
-MOST_WAITING = 20_000  # paths that settle at a time; what does not fit is scanned again when there is room
-MOST_UNREADABLE = 1_000  # directories that are tried again with every poll; others wait for the rescan
 LOST_ROOT_CHECK_S = 2.0  # one stat: how soon a root that comes back is taken up
-RESCAN_SHARE = 100  # a rescan takes at most one hundredth of the time
-OVER = object()
-COLLAPSED_SCAN_SHARE = 10  # scans that gaps ask for: at most a tenth of it, after the first
-
-
 USUAL_DELETES = MostDeletes(100, 0.1)
 
 
@@ -104,40 +96,45 @@ class Target:
         self.journal = journal
         self.path = spec.source  # resolved when the root is taken up
         self.wanted = IgnoreFiles(spec.source, spec.wanted)  # as above
-        self._generations: dict[int, int] = {}  # by device: one of the root, and one of each mount below it
         self.is_paused = False  # it collects, and nothing of it is published
         self.refusal: str | None = None  # why nothing of it may be published now; the same, but a person must act
         self.taken_up = 0  # how often; what waited before was forgotten each time
-        self.scanned_from = -math.inf  # when the last scan of the whole root began that came to its end
         self.destination = destination
         self._ledger = ledger
         self._lookout = lookout
-        self._clock = clock
         self._observe = observe
-        self._identity: scan.RootIdentity | None = None
+        self._ground: Ground | None = None  # what was taken up
         self._said_lost = False
-        self._scans = ScanQueue()
-        self._walk: Iterator[None] | None = None
-        self._walk_top = ""
-        self._walk_began = 0.0
-        self._walked = 0  # directories, by the walk under way
-        self._walk_s = 0.0  # what the walk under way has taken so far
         self._next_check = 0.0
-        self._next_rescan = 0.0
-        self._next_poll = 0.0
-        self._next_walk = 0.0
-        self._unreadable: set[str] = set()
+        self._exploration = Exploration(
+            spec.name,
+            rescan_s=spec.rescan_s,
+            poll_s=spec.poll_s,
+            sizes=spec.sizes,
+            finds_all=spec.puts_away,
+            ledger=ledger,
+            lookout=lookout,
+            settler=settler,
+            journal=journal,
+            clock=clock,
+            observe=observe,
+        )
         self._cookies: set[str] = set()
 
     @property
     def is_lost(self) -> bool:
         """Whether the root is not there; nothing is published or deleted for it then."""
-        return self._identity is None
+        return self._ground is None
 
     @property
     def is_scanning(self) -> bool:
         """Whether something is still to be found out by scanning; nothing is while the root is not there."""
-        return not self.is_lost and (self._walk is not None or bool(self._scans))
+        return self._exploration.is_under_way
+
+    @property
+    def scanned_from(self) -> float:
+        """When the last scan of the whole root began that came to its end."""
+        return self._exploration.scanned_from
 
     @property
     def state(self) -> TargetState:
@@ -183,10 +180,10 @@ class Target:
         if identity is None or not self._lookout.start():
             self._say_lost(self._why_lost(path) if identity is None else "it cannot be watched")
             return
-        self.path, self._identity = path, identity
-        self.wanted = IgnoreFiles(path, self.spec.wanted)
+        self.path, self.wanted = path, IgnoreFiles(path, self.spec.wanted)
+        self._ground = Ground(self.root, path, self.wanted, identity, self.spec.root_marker, self._ledger)
+        self._exploration.begin(self._ground)
         self.taken_up += 1
-        self._generations = {}
         if self._said_lost:
             self._said_lost = False
             log.info("target.found", target=self.spec.name)
@@ -198,9 +195,8 @@ class Target:
     def let_go(self) -> None:
         """Stop watching; forget what was waiting: a scan finds it again."""
         self._lookout.stop()
-        self._identity = None
-        self._walk = None
-        self._scans.clear()
+        self._ground = None
+        self._exploration.stop()
         self._cookies.clear()
         self.settler.forget()
 
@@ -221,21 +217,19 @@ class Target:
 
     def stands(self) -> bool:
         """Whether the root that was taken up is still the one at its path."""
-        return self._identity is not None and scan.identity(self.path, self.spec.root_marker) == self._identity
+        return self._ground is not None and self._ground.stands()
 
     def rescan(self, now: float) -> None:
         """Ask for a scan of the whole root."""
-        self._scans.add("")
-        self._next_rescan = now + self.spec.rescan_s
-        self._next_poll = now + self.spec.poll_s
+        self._exploration.rescan(now)
 
     def scan_below(self, path: str) -> None:
         """Ask for a scan of what is, or was, below `path`."""
-        self._scans.add(path)
+        self._exploration.add(path)
 
     def scan_now(self, now: float) -> None:
         """The same, without a pause after the scan before."""
-        self._next_walk = now
+        self._exploration.hurry(now)
         self.rescan(now)
 
     def watched(self) -> int:
@@ -257,7 +251,7 @@ class Target:
 
     def unreadable(self) -> list[str]:
         """The directories that could not be listed when they were scanned last, and are still there."""
-        return [each for each in sorted(self._unreadable) if scan.is_directory(self.path, each)]
+        return [each for each in self._exploration.unreadable() if scan.is_directory(self.path, each)]
 
     def check(self, now: float) -> None:
         """See to what is due by time: a lost root, a dead watch, the rescan, the polling, what was not told yet."""
@@ -266,13 +260,11 @@ class Target:
             if now >= self._next_check:
                 self.take_up(now)
             return
-        if now >= self._next_rescan:
+        if now >= self._exploration.next_rescan:
             self._look_after(now)
-        if now >= self._next_poll:
-            self._next_poll = now + self.spec.poll_s
+        if now >= self._exploration.next_poll:
             self._look_after(now, rescan=False)
-            for directory in (*self._lookout.polled(), *self._unreadable):
-                self._scans.add(directory)
+            self._exploration.poll(now)
         if (moment := self._lookout.next_start()) is not None and now >= moment:
             self._look_after(now, rescan=False)
 
@@ -297,7 +289,7 @@ class Target:
         if self.is_lost:
             moments.append(self._next_check)
         else:
-            moments += [self._next_rescan, self._next_poll, self._lookout.next_start()]
+            moments += [self._exploration.next_rescan, self._exploration.next_poll, self._lookout.next_start()]
         return min(moment for moment in moments if moment is not None)
 
     def receive(self, hints: Hints, now: float) -> None:
@@ -325,169 +317,26 @@ class Target:
             self._cookies.discard(change.path)
             return
         if change.kind is ChangeKind.GONE and self._ledger.has_below(self.root, change.path):
-            self._scans.add(change.path)  # it was a directory
-        self._settle(change)
+            self._exploration.add(change.path)  # it was a directory
+        self._exploration.settle(change)
 
     def _scan_below(self, directory: str) -> None:
         """The watch knows nothing of ignore files, and tells of what they leave out as well."""
         if self.wanted.leads_into(directory):
-            self._scans.add(directory)
-
-    def _settle(self, change: Change) -> None:
-        if self._has_room or change.path in self.settler:
-            self.settler.note(change)
-        else:
-            self._scans.add(parent(change.path))
-
-    @property
-    def _has_room(self) -> bool:
-        return len(self.settler) < MOST_WAITING
+            self._exploration.add(directory)
 
     def explore(self, now: float, until: float) -> None:
         """Go on with the scan under way, or begin the next one, until the clock says `until`."""
-        while not self.is_lost and self._has_room and self._clock() < until:
-            if self._walk is None:
-                if not self._scans or now < self._next_walk:
-                    return
-                self._begin_walk()
-            self._step(now)
+        if not self._exploration.go_on(now, until):
+            self._lose("it went while it was scanned", now)
 
     def next_walk(self) -> float | None:
         """When `explore` has something to do, or None."""
-        if self.is_lost or not self.is_scanning or not self._has_room:
-            return None
-        return 0.0 if self._walk is not None else self._next_walk
-
-    def _begin_walk(self) -> None:
-        self._walk_top = self._scans.pop()
-        self._walk_began = self._clock()
-        self._walk_s = 0.0
-        self._walked = 0
-        self._walk = self._walking()
-
-    def _step(self, now: float) -> None:
-        began = self._clock()
-        is_over = self._walk is None or next(self._walk, OVER) is OVER
-        self._walk_s += self._clock() - began
-        if is_over:
-            self._end_walk(now)
-
-    def _walking(self) -> Iterator[None]:
-        """The scan in steps: a directory each, and again while there is no room for what was found in it.
-
-        It goes on where it paused: were a directory scanned anew instead, its first files could keep the others out.
-        """
-        for found in scan.walk(self.path, self._walk_top, self.wanted):
-            self._walked += 1
-            if isinstance(found, scan.Unreadable):
-                self._name_unreadable(found)
-            else:
-                yield from self._compare(found)
-            yield
-        if self.stands():
-            yield from self._miss_directories()
-
-    def _end_walk(self, now: float) -> None:
-        self._walk = None
-        if not self.stands():
-            self._lose("it went while it was scanned", now)
-            return
-        finished = self._clock()
-        if not self._walk_top:
-            self.scanned_from = self._walk_began
-            self._observe(Scanned(self.spec.name, self._walk_s))
-            log.info("target.scanned", target=self.spec.name, duration_s=round(self._walk_s, 3))
-            self._lookout.weigh(self._walked)
-            self._tidy()
-            self._next_rescan = max(self._next_rescan, finished + RESCAN_SHARE * self._walk_s)
-            self._next_walk = finished + COLLAPSED_SCAN_SHARE * self._walk_s
-
-    def _tidy(self) -> None:
-        """Keep the ledger as small as what it describes."""
-        gone = [
-            each
-            for each in self._ledger.quarantined(self.root)
-            if not self.wanted.reaches(each.path) or scan.file_is_gone(self.path, each.path)
-        ]
-        for each in gone:
-            if each.repo_path is not None:  # another file waits for it to go
-                self._settle(Change(each.path, ChangeKind.GONE, self._clock()))
-        if alone := [each.path for each in gone if each.repo_path is None]:
-            self._ledger.release(self.root, alone)
-        self._ledger.give_back_space()
-
-    def _name_unreadable(self, found: scan.Unreadable) -> None:
-        if found.directory in self._unreadable:
-            return
-        if len(self._unreadable) < MOST_UNREADABLE:
-            self._unreadable.add(found.directory)
-        self.journal.tell("warning", "directory.unreadable", found.directory, found.reason)
-
-    def _compare(self, listing: scan.Listing) -> Iterator[None]:
-        self._unreadable.discard(listing.directory)
-        known = self._ledger.directory(self.root, listing.directory)
-        found = differences(listing.files, known)
-        self._restore(listing)
-        if found.changed:
-            self._name_look_alikes(listing, found.changed)
-        # A published file that is to be archived or deleted is due as well: the disk is what remembers it.
-        for name in listing.files if self.spec.puts_away else found.changed:
-            change = Change(join(listing.directory, name), ChangeKind.FOUND, self._clock())
-            if self.spec.sizes.why_not(listing.files[name].size_bytes) is None:
-                yield from self._find(change, listing.files[name])
-        yield from self._miss(listing.directory, found.gone)
-        self._move_to_generation(listing, known)
-
-    def _restore(self, listing: scan.Listing) -> None:
-        """A file that was being deleted when the process was killed: it is published anew, or goes for good."""
-        for name in listing.leaving:
-            try:
-                relocation.restore(self.path, listing.directory, name)
-            except SourceError as error:
-                self.journal.tell("warning", "path.stays", join(listing.directory, name), str(error))
-            else:
-                self._scans.add(listing.directory)
-
-    def _name_look_alikes(self, listing: scan.Listing, changed: tuple[str, ...]) -> None:
-        for name, other in look_alikes([*listing.files, *listing.directories]):
-            path = join(listing.directory, name)
-            is_new_directory = name in listing.directories and not self._ledger.has_below(self.root, path)
-            if name in changed or other in changed or is_new_directory:
-                reason = f"on macOS and Windows it is the same file as {printable(other)}"
-                self.journal.tell("warning", "path.collided", path, reason)
-
-    def _miss(self, directory: str, names: tuple[str, ...]) -> Iterator[None]:
-        for name in names:
-            path = join(directory, name)
-            if self.wanted.reaches(path):
-                yield from self._find(Change(path, ChangeKind.GONE, self._clock()), None)
-
-    def _find(self, change: Change, looked: Fingerprint | None) -> Iterator[None]:
-        while not self._has_room:
-            yield
-        self.settler.note(change, looked)
-
-    def _miss_directories(self) -> Iterator[None]:
-        """Files of directories that the ledger knows and the disk does not have any more."""
-        for directory in self._ledger.directories(self.root, self._walk_top):
-            if directory and not scan.is_directory(self.path, directory):
-                yield from self._miss(directory, tuple(self._ledger.directory(self.root, directory)))
-
-    def _move_to_generation(self, listing: scan.Listing, known: dict[str, Known]) -> None:
-        """A file that is still there belongs to this incarnation of the root: its loss would be a real one."""
-        generation = self.generation_at(join(listing.directory, ""))
-        moved = [n for n, k in known.items() if k.generation != generation and n in listing.files]
-        if moved and generation is not None:
-            self._ledger.seen_in(self.root, listing.directory, moved, generation)
+        return self._exploration.next_walk()
 
     def generation_at(self, path: str) -> int | None:
         """The incarnation of the root, and of the mount below it, that a file at `path` belongs to now."""
-        device = scan.device_of(self.path, path)
-        if device is None or self._identity is None:
-            return None
-        if device not in self._generations:
-            self._generations[device] = self._ledger.generation(self.root, device, self._identity.inode)
-        return self._generations[device]
+        return None if self._ground is None else self._ground.generation_at(path)
 
     def deletions_held(self) -> str | None:
         """Why nothing that is missing may be taken for deleted; None when it may."""
