@@ -41,6 +41,8 @@ bench: setup  ## figures beside the client's own tools, about half an hour; BENC
 
 soak: setup  ## kills, faults and outages for half an hour; SOAK_ARGS="--seed N" repeats a run
 	$(BIN)/python -m pytest tests/soak -v $(SOAK_ARGS)
+	$(BIN)/python -m pytest tests/unit tests/contract/test_settings.py tests/contract/test_logs.py tests/machine/test_account.py \
+	  --hypothesis-profile=thorough
 	$(BIN)/python -m benchmarks.endurance
 
 lint: setup  ## style, formatting, types, layers

@@ -1,4 +1,4 @@
-"""What holds for all tests: hypothesis draws the same examples every time, and in CI a skipped test is a failure."""
+"""What holds for all tests: hypothesis draws the same few examples each time; in CI a skipped test is a failure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
 # A slow machine is no reason to fail: no deadline, no opinion on how long drawing takes.
-settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+ANY_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("steady", ANY_MACHINE, derandomize=True, max_examples=30)  # quick; `make soak` explores
+settings.register_profile("thorough", ANY_MACHINE, max_examples=1_000, print_blob=True)
 settings.load_profile("steady")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_watch.dirty import MOST_DIRECTORIES, ScanQueue
@@ -18,7 +18,6 @@ def emptied(queue: ScanQueue) -> list[str]:
     return found
 
 
-@settings(max_examples=80)
 @given(st.lists(DIRECTORIES, max_size=12))
 def test_all_that_was_asked_for_is_covered_once(asked: list[str]) -> None:
     queue = ScanQueue()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,8 +117,13 @@ def _job(name: str) -> str:
     return f"{_first_line(folder / '__init__.py')} Its parts: {', '.join(f'`{part}`' for part in parts)}."
 
 
+@cache
+def _parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text())
+
+
 def _first_line(file: Path) -> str:
-    text = ast.get_docstring(ast.parse(file.read_text())) or ""
+    text = ast.get_docstring(_parsed(file)) or ""
     return text.split("\n", 1)[0].replace("|", "\\|")
 
 
@@ -133,7 +139,7 @@ TELLS = frozenset({"info", "warning", "error", "critical", "exception", "tell"})
 
 def _events(file: Path) -> Iterator[str]:
     """The names of what a module logs, but for what is logged to find faults with."""
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(_parsed(file)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in TELLS:
             texts = [each.value for each in node.args if isinstance(each, ast.Constant)]
             yield from (text for text in texts if isinstance(text, str) and EVENT.fullmatch(text))

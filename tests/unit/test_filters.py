@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_watch.filters import PARTIAL_NAMES, Filter
@@ -21,7 +21,6 @@ def made(include: list[str], exclude: list[str], *, hidden: bool = False) -> Fil
         return None
 
 
-@settings(max_examples=200)
 @given(LINES, LINES, st.booleans(), RELATIVE)
 def test_any_patterns_are_refused_in_one_line_or_decide(
     include: list[str], exclude: list[str], hidden: bool, path: str
@@ -37,14 +36,12 @@ def test_any_patterns_are_refused_in_one_line_or_decide(
         assert wanted.why_not(path, is_directory=True) != "not among include"
 
 
-@settings(max_examples=60)
 @given(RELATIVE)
 def test_hidden_names_only_when_asked_for(path: str) -> None:
     if any(segment.startswith(".") for segment in path.split("/")):
         assert not Filter().reaches(path)
 
 
-@settings(max_examples=60)
 @given(st.sampled_from(["a", "a/b"]), st.sampled_from(PARTIAL_NAMES))
 def test_partial_files_never_even_when_included(directory: str, pattern: str) -> None:
     name = pattern.replace("*", "report").replace("?", "x")

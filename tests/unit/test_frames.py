@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from datetime import UTC, datetime
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
@@ -39,7 +39,6 @@ def _rows(status: StatusView, width: int, height: int) -> list[str]:
 
 
 @given(st.text(max_size=80), st.integers(8, 60))
-@settings(max_examples=30)
 def test_a_shortened_text_fits_and_ends_as_it_did(text: str, width: int) -> None:
     short = frames.shortened(text, width)
     assert cell_len(short) <= width

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_watch.errors import (
@@ -33,7 +33,6 @@ DATES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=150)
 @given(
     st.dictionaries(
         st.sampled_from(["Retry-After", "retry-after", "RateLimit", "ratelimit-policy", "x"]),
@@ -46,7 +45,6 @@ def test_whatever_stands_there_is_a_wait_or_nothing(headers: dict[str, str], mes
     assert wait_s is None or 0.0 <= wait_s <= LONGEST_WAIT_S
 
 
-@settings(max_examples=40)
 @given(st.integers(0, 86_400))
 def test_seconds_and_dates_come_back_as_they_were_meant(wait_s: int) -> None:
     assert retry_after_s({"Retry-After": str(wait_s)}, "", NOW_S) == wait_s

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_watch.inbox import COLLAPSED, Inbox
@@ -18,7 +18,6 @@ HINTS = st.one_of(
 )
 
 
-@settings(max_examples=80)
 @given(st.lists(HINTS, max_size=30), st.integers(0, 6), st.integers(1, 4))
 def test_a_hint_is_there_or_below_a_gap(hints: list[Change | Gap], most_paths: int, most_gaps: int) -> None:
     inbox = Inbox(most_paths, most_gaps)
@@ -37,7 +36,6 @@ def test_a_hint_is_there_or_below_a_gap(hints: list[Change | Gap], most_paths: i
         assert covered or (isinstance(hint, Change) and hint.path in changed)
 
 
-@settings(max_examples=80)
 @given(st.lists(st.builds(Change, PATHS, st.sampled_from(ChangeKind), st.floats(0, 9)), max_size=20))
 def test_the_latest_hint_of_a_path_counts_but_metadata_never_hides_content(hints: list[Change]) -> None:
     inbox = Inbox()

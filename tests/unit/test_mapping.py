@@ -6,7 +6,7 @@ import os
 
 import pytest
 from huggingface_hub import CommitOperationAdd
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_watch.mapping import FIELDS, PLAIN, Content, Mapping, Unpublishable, local_path, repo_path
@@ -26,7 +26,6 @@ def mapped(prefix: str, path: str) -> str | None:
         return None
 
 
-@settings(max_examples=150)
 @given(PREFIXES, RELATIVE)
 def test_what_is_mapped_comes_back_and_the_client_takes_it_as_it_is(prefix: str, path: str) -> None:
     in_repo = mapped(prefix, path)
@@ -35,14 +34,12 @@ def test_what_is_mapped_comes_back_and_the_client_takes_it_as_it_is(prefix: str,
         assert CommitOperationAdd(in_repo, b"").path_in_repo == in_repo
 
 
-@settings(max_examples=60)
 @given(PREFIXES, RELATIVE, RELATIVE)
 def test_two_paths_never_become_one(prefix: str, path: str, other: str) -> None:
     if path != other and (in_repo := mapped(prefix, path)) is not None:
         assert mapped(prefix, other) != in_repo
 
 
-@settings(max_examples=60)
 @given(PREFIXES, RELATIVE)
 def test_what_lies_elsewhere_in_the_repo_is_nobody_s(prefix: str, in_repo: str) -> None:
     path = local_path(prefix, in_repo)
@@ -98,7 +95,6 @@ def parsed(prefix: str, template: str) -> Mapping | None:
         return None
 
 
-@settings(max_examples=200)
 @given(PREFIXES, TEMPLATES, RELATIVE, CONTENTS)
 def test_what_a_template_renders_the_client_takes_as_it_is(
     prefix: str, template: str, path: str, content: Content
@@ -114,7 +110,6 @@ def test_what_a_template_renders_the_client_takes_as_it_is(
         assert "" not in in_repo.removeprefix(prefix + "/").split("/")
 
 
-@settings(max_examples=100)
 @given(TEMPLATES, RELATIVE, CONTENTS, CONTENTS)
 def test_a_template_that_is_fixed_does_not_look_at_the_content(
     template: str, path: str, one: Content, other: Content
@@ -124,13 +119,11 @@ def test_a_template_that_is_fixed_does_not_look_at_the_content(
         assert _rendered(mapping, path, one) == _rendered(mapping, path, other)
 
 
-@settings(max_examples=60)
 @given(PREFIXES, RELATIVE)
 def test_the_default_keeps_every_place(prefix: str, path: str) -> None:
     assert _rendered(Mapping(prefix), path, Content("", 0, 0)) == mapped(prefix, path)
 
 
-@settings(max_examples=100)
 @given(PREFIXES, PREFIXES, TEMPLATES, TEMPLATES)
 def test_no_two_mappings_have_one_key(prefix: str, other_prefix: str, template: str, other_template: str) -> None:
     one, other = parsed(prefix, template), parsed(other_prefix, other_template)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_watch.pace import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, Throttle, backoff_s, full_bucket
@@ -14,7 +14,6 @@ UNIT = st.floats(0.0, 1.0, exclude_max=True)
 NEXT_TO_NOTHING_S = 1e-6  # what rounding leaves of a wait
 
 
-@settings(max_examples=60)
 @given(PER_HOUR, BURST, PAUSES)
 def test_a_bucket_never_holds_more_than_its_burst(per_hour: float, burst: float, pauses: list[float]) -> None:
     now, bucket = 0.0, full_bucket(per_hour, burst, 0.0)
@@ -25,7 +24,6 @@ def test_a_bucket_never_holds_more_than_its_burst(per_hour: float, burst: float,
         assert bucket.now(now + pause).tokens <= burst
 
 
-@settings(max_examples=60)
 @given(PER_HOUR, BURST, PAUSES)
 def test_whoever_waits_as_told_is_let_go_and_no_hour_has_more_than_its_commits(
     per_hour: float, burst: float, pauses: list[float]
@@ -68,7 +66,6 @@ def test_no_budget_no_wait() -> None:
     assert bucket.gather_s(0.0) == 0.0
 
 
-@settings(max_examples=60)
 @given(PER_HOUR, BURST, st.integers(0, 200))
 def test_the_emptier_the_budget_the_longer_files_are_gathered(per_hour: float, burst: float, commits: int) -> None:
     bucket = full_bucket(per_hour, burst, 0.0)
@@ -80,7 +77,6 @@ def test_the_emptier_the_budget_the_longer_files_are_gathered(per_hour: float, b
         before = bucket.gather_s(0.0)
 
 
-@settings(max_examples=60)
 @given(st.integers(1, 10_000), UNIT, st.none() | st.floats(0.0, 86_400.0))
 def test_a_backoff_stays_within_its_bounds(attempt: int, unit_random: float, asked_s: float | None) -> None:
     wait_s = backoff_s(attempt, unit_random, asked_s)
@@ -97,7 +93,6 @@ def test_backoff_doubles_and_spreads() -> None:
     assert backoff_s(1, 0.5, 3_600.0) == 3_600.5
 
 
-@settings(max_examples=60)
 @given(st.floats(1.0, 1e9), st.lists(st.tuples(st.integers(0, 1 << 30), st.floats(0.0, 100.0)), max_size=20))
 def test_the_average_rate_holds(bytes_per_s: float, sendings: list[tuple[int, float]]) -> None:
     now, throttle, sent = 0.0, Throttle(bytes_per_s), 0

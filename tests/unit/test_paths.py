@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_watch.paths import join, parent, printable, within
@@ -12,7 +12,6 @@ SEGMENTS = st.binary(min_size=1, max_size=4).map(lambda raw: os.fsdecode(raw.rep
 RELATIVE = st.lists(SEGMENTS, max_size=4).map("/".join)
 
 
-@settings(max_examples=60)
 @given(RELATIVE, SEGMENTS)
 def test_a_directory_holds_what_is_joined_to_it(directory: str, name: str) -> None:
     path = join(directory, name)
@@ -33,7 +32,6 @@ def test_within(path: str, directory: str, expected: bool) -> None:
     assert within(path, directory) is expected
 
 
-@settings(max_examples=100)
 @given(st.text() | st.binary().map(os.fsdecode))
 def test_whatever_a_name_holds_it_is_printed_on_one_line_of_utf_8(text: str) -> None:
     shown = printable(text)

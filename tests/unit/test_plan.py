@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_watch.model import Delete, Digest, Fingerprint, Known, Outcome, Snapshot, Staged
@@ -25,7 +25,6 @@ def staged(repo_path: str) -> Staged:
     return Staged(repo_path, 1, 1, Outcome.COMMITTED, None)
 
 
-@settings(max_examples=60)
 @given(st.dictionaries(NAMES, FINGERPRINTS), st.dictionaries(NAMES, KNOWN))
 def test_every_name_is_changed_or_gone_or_as_the_ledger_vouches(
     present: dict[str, Fingerprint], ledger: dict[str, Known]
@@ -68,7 +67,6 @@ def test_a_commit_is_full_by_files_or_by_bytes() -> None:
     assert limits.reached(1, 10)
 
 
-@settings(max_examples=40)
 @given(st.lists(st.integers()))
 def test_halves_are_the_whole_and_both_smaller(refused: list[int]) -> None:
     first, second = halves(refused)
@@ -76,7 +74,6 @@ def test_halves_are_the_whole_and_both_smaller(refused: list[int]) -> None:
     assert len(second) - len(first) in {0, 1}
 
 
-@settings(max_examples=100)
 @given(st.lists(REPO_PATHS, min_size=1, max_size=5))
 def test_the_common_directory_holds_all_and_is_the_deepest(paths: list[str]) -> None:
     found = common_directory(paths)

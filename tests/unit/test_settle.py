@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_watch.model import Change, ChangeKind, Fingerprint, Writers
@@ -224,7 +224,6 @@ ACTS = st.tuples(st.sampled_from(["take", "take one", "look again", "put back", 
 STEPS = st.lists(st.tuples(HINTS | ACTS, st.sampled_from([0.0, 0.02, 0.4, 1.0, 7.0, 61.0])), max_size=30)
 
 
-@settings(max_examples=60)
 @given(STEPS)
 def test_no_path_is_ever_lost_and_none_waits_beyond_its_bound(
     steps: list[tuple[tuple[str, str, ChangeKind | None], float]],
@@ -264,7 +263,6 @@ def test_no_path_is_ever_lost_and_none_waits_beyond_its_bound(
     assert not len(waiting)
 
 
-@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.sampled_from([k for k in ChangeKind if k is not ChangeKind.FOUND]), st.floats(0.0, 30.0))),
     st.floats(0.0, 30.0),
