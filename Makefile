@@ -55,8 +55,8 @@ format: setup  ## put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-man: setup  ## the man page, from the command line; `man -l docs/hf-watch.1` shows it
-	$(BIN)/python -m docs.manual
+man: setup  ## the man page and the tables of the documents, from the code; `man -l docs/hf-watch.1` shows it
+	$(BIN)/python -m tests.unit.test_documents
 
 pictures: setup  ## the pictures of docs/, from the real command
 	$(BIN)/python -m docs.pictures

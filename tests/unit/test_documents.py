@@ -1,9 +1,10 @@
-"""Tables in README, ARCHITECTURE.md and .env.example say what is in the code; run as a program, this renews them."""
+"""README, ARCHITECTURE.md, .env.example, the man page say what is in the code; run as a program, this renews them."""
 
 from __future__ import annotations
 
 import ast
 import re
+import runpy
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ByteSize
 
+from hf_watch.cli.main import cli
 from hf_watch.setting_sources import CLIENT_DEFAULTS, CONFIG_VARIABLE, variables
 from hf_watch.settings import Settings, TargetSettings
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 ROOT = Path(__file__).parents[2]
+MAN_PAGE = ROOT / "docs/hf-watch.1"
 TABLE = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
 MODULES = re.compile(r"(?<=<!-- modules -->\n).*?(?=<!-- /modules -->)", re.DOTALL)
 PACKAGE = ROOT / "daemon/hf_watch"
@@ -162,7 +165,25 @@ def test_env_example_lists_every_variable() -> None:
     assert (ROOT / ".env.example").read_text() == env_example()
 
 
+def man_page() -> str:
+    made: str = runpy.run_path(str(ROOT / "docs/manual.py"))["page"]()
+    return made
+
+
+def test_the_man_page_is_what_the_command_line_says() -> None:
+    assert MAN_PAGE.read_text() == man_page(), "say `make man`"
+
+
+def test_the_man_page_has_every_command_and_option() -> None:
+    page = man_page().replace("\\-", "-")
+    for name, command in cli.commands.items():
+        assert f"hf-watch {name}" in page
+        options = [option for parameter in command.params for option in parameter.opts if option.startswith("--")]
+        assert not [option for option in options if option not in page], name
+
+
 if __name__ == "__main__":
+    MAN_PAGE.write_text(man_page())
     readme = ROOT / "README.md"
     readme.write_text(TABLE.sub(lambda _: settings_table(), readme.read_text()))
     (ROOT / ".env.example").write_text(env_example())
