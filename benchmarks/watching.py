@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hf_watch.model import Change
-from hf_watch.watch import RootWatch
+from hf_watch.watches import RootWatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ import os
 import struct
 from pathlib import Path
 
-from hf_watch.watch import kernel as k
+from hf_watch.watches import kernel as k
 
 
 def event(wd: int, mask: int, name: bytes = b"") -> bytes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hf_watch.model import Change, Gap
 from hf_watch.paths import join, within
-from hf_watch.watch import RootWatch
+from hf_watch.watches import RootWatch
 from tests.eventually import eventually
 
 if TYPE_CHECKING:

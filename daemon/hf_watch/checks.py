@@ -13,7 +13,7 @@ from hf_watch import scan
 from hf_watch.errors import HubError, MissingRepoError, UnauthorizedError
 from hf_watch.filters import Filter
 from hf_watch.paths import printable
-from hf_watch.watch.filesystems import mount_of, mounts_below, read_mounts
+from hf_watch.watches.filesystems import mount_of, mounts_below, read_mounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

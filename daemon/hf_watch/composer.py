@@ -27,7 +27,7 @@ from hf_watch.plan import summary
 from hf_watch.receipts import Receipts
 from hf_watch.service import JobSpec, ServiceSpec
 from hf_watch.status import problems
-from hf_watch.watch import RootWatch
+from hf_watch.watches import RootWatch
 
 if TYPE_CHECKING:
     from contextlib import ExitStack

@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 from hf_watch import lookout as lo
 from hf_watch.lookout import Lookout
 from hf_watch.model import Shortage
-from hf_watch.watch import RootWatch, limits
-from hf_watch.watch import kernel as k
+from hf_watch.watches import RootWatch, limits
+from hf_watch.watches import kernel as k
 from tests.disk import fill
 from tests.engine import Engine, target_spec
 from tests.eventually import eventually

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hf_watch.errors import SourceError
-from hf_watch.watch import RootWatch, reasons
-from hf_watch.watch.kernel import open_inotify
+from hf_watch.watches import RootWatch, reasons
+from hf_watch.watches.kernel import open_inotify
 from tests.eventually import eventually
 from tests.mirror import Mirror, agree, directories_below, mirrored, seen, watched
 

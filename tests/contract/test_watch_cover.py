@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch.watch import cover as c
-from hf_watch.watch import reasons
-from hf_watch.watch.cover import Cover
-from hf_watch.watch.filesystems import Mount
+from hf_watch.watches import cover as c
+from hf_watch.watches import reasons
+from hf_watch.watches.cover import Cover
+from hf_watch.watches.filesystems import Mount
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hf_watch.errors import SourceError
-from hf_watch.watch import ObserverName, RootWatch, reasons
-from hf_watch.watch import kernel as k
-from hf_watch.watch.filesystems import Mount
+from hf_watch.watches import ObserverName, RootWatch, reasons
+from hf_watch.watches import kernel as k
+from hf_watch.watches.filesystems import Mount
 from tests.eventually import eventually
 from tests.faulty import Faulty, event
 from tests.mirror import Mirror, agree, mirrored, seen, watched

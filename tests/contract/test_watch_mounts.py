@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hf_watch.watch import RootWatch, reasons
+from hf_watch.watches import RootWatch, reasons
 from tests.eventually import eventually
 from tests.mirror import Mirror, mirrored, seen, watched
 

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from hf_watch.errors import AmbiguousError, MovedError, RetryableError, UnreachableError
 from hf_watch.model import Change, ChangeKind, Gap
-from hf_watch.watch import RootWatch
+from hf_watch.watches import RootWatch
 from tests.disk import fill
 from tests.engine import Engine, Running, target_spec
 from tests.fake_hub import FakeHub, Fault, lost_answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hf_watch.watch.filesystems import Mount, mount_of, mounts_below, parse_mounts
+from hf_watch.watches.filesystems import Mount, mount_of, mounts_below, parse_mounts
 
 TABLE = rb"""22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/root rw
 30 22 0:26 / /srv rw shared:2 - xfs /dev/sdb rw

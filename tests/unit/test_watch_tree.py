@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_watch.watch.tree import Node, Standing, Tree, Unwatched
+from hf_watch.watches.tree import Node, Standing, Tree, Unwatched
 
 NAMES = st.sampled_from([b"a", b"b", b"c", b"\xff"])
 STEPS = st.lists(

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 from hf_watch.errors import SourceError
 from hf_watch.paths import printable
-from hf_watch.watch import reasons
-from hf_watch.watch.tree import Node, Standing, Tree, Unwatched
+from hf_watch.watches import reasons
+from hf_watch.watches.tree import Node, Standing, Tree, Unwatched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from hf_watch.watch.filesystems import Mount
-    from hf_watch.watch.kernel import Kernel
+    from hf_watch.watches.filesystems import Mount
+    from hf_watch.watches.kernel import Kernel
 
 LOOSE_S = 0.1  # the second half of a rename follows at once, perhaps in the next read
 SLICE = 200  # directories looked at between two reads: 5 to 10 ms, far from what fills the kernel's queue

@@ -10,7 +10,7 @@ import select
 import sys
 from typing import Protocol
 
-from hf_watch.watch.filesystems import MOUNTINFO
+from hf_watch.watches.filesystems import MOUNTINFO
 
 # include/uapi/linux/inotify.h
 IN_MODIFY = 0x2

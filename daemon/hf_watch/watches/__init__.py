@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from hf_watch.watch.root import Figures, ObserverName, RootWatch
+from hf_watch.watches.root import Figures, ObserverName, RootWatch
 
 __all__ = ["Figures", "ObserverName", "RootWatch"]

@@ -16,17 +16,17 @@ from hf_watch.errors import SourceError
 from hf_watch.model import Gap, Shortage
 from hf_watch.paths import printable
 from hf_watch.pulse import Pulse
-from hf_watch.watch import filesystems, limits, reasons
-from hf_watch.watch.cover import RETRY_S, Cover
-from hf_watch.watch.emitter import InotifyEmitter
-from hf_watch.watch.kernel import open_inotify
+from hf_watch.watches import filesystems, limits, reasons
+from hf_watch.watches.cover import RETRY_S, Cover
+from hf_watch.watches.emitter import InotifyEmitter
+from hf_watch.watches.kernel import open_inotify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hf_watch.ports import Sink
-    from hf_watch.watch.filesystems import Mount
-    from hf_watch.watch.kernel import Kernel
+    from hf_watch.watches.filesystems import Mount
+    from hf_watch.watches.kernel import Kernel
 
 ObserverName = Literal["auto", "inotify", "polling"]
 

@@ -16,9 +16,9 @@ from watchdog.observers.api import EventEmitter
 
 from hf_watch.model import Change, ChangeKind, Gap
 from hf_watch.paths import join, printable
-from hf_watch.watch import kernel as k
-from hf_watch.watch import reasons
-from hf_watch.watch.filesystems import mount_of, mounts_below
+from hf_watch.watches import kernel as k
+from hf_watch.watches import reasons
+from hf_watch.watches.filesystems import mount_of, mounts_below
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from hf_watch.ports import Sink
     from hf_watch.pulse import Pulse
-    from hf_watch.watch.cover import Cover
-    from hf_watch.watch.filesystems import Mount
-    from hf_watch.watch.tree import Node
+    from hf_watch.watches.cover import Cover
+    from hf_watch.watches.filesystems import Mount
+    from hf_watch.watches.tree import Node
 
 log = structlog.get_logger()
 
