@@ -26,6 +26,7 @@ from hf_watch.service import Service, block_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from hf_watch.specs import Targets
 
 PAUSES_NAME = "paused.json"
+FIXED = ("state_dir", "hooks", "health")  # settings of what is opened once, at the start
 
 
 def unseen(_daemon: Daemon) -> AbstractContextManager[None]:
@@ -68,7 +70,7 @@ class App:
             service = Service(
                 composer.spec(self.settings), notify.supervisor(), lambda: composer.spec(self._same(reread()))
             )
-            daemon = self._daemon(roster, pauses, pauses.load())
+            daemon = self._daemon(roster, pauses, pauses.load(), service.ask_reload)
             with composer.hooks, self.sight(daemon), serving(daemon, self.state_dir, os.environ) as control:
                 code = service.run()
         return 1 if control.has_died else code
@@ -85,11 +87,14 @@ class App:
                 roster=roster, hooks=specs.hooks(self.settings.hooks),
             )  # fmt: skip
             install_client(composer.see_quota)
-            with composer.hooks, self.sight(self._daemon(roster, pauses, frozenset())):
-                code = Service(composer.spec(self.settings), notify.Nobody()).run()
+            service = Service(composer.spec(self.settings), notify.Nobody())
+            with composer.hooks, self.sight(self._daemon(roster, pauses, frozenset(), service.ask_reload)):
+                code = service.run()
         return 1 if composer.has_given_up else code
 
-    def _daemon(self, roster: Roster, pauses: Pauses, paused: frozenset[Bound]) -> Daemon:
+    def _daemon(
+        self, roster: Roster, pauses: Pauses, paused: frozenset[Bound], ask_reload: Callable[[], Future[str | None]]
+    ) -> Daemon:
         """What others than its workers know of this process."""
         return Daemon(
             roster=roster,
@@ -99,12 +104,14 @@ class App:
             hub_url=self.endpoint.url,
             max_lag_s=self.settings.health.max_lag_s,
             clock=time.monotonic,
+            ask_reload=ask_reload,
         )
 
     def _same(self, changed: App) -> Settings:
-        """What was read anew, if it does not ask for another ledger than the one that is open."""
-        if changed.settings.state_dir != self.settings.state_dir:
-            raise ConfigError(f"state_dir = {str(changed.settings.state_dir)!r}: it changes only with a restart")
+        """What was read anew; ConfigError when it differs in what cannot change while the process runs."""
+        fixed = [name for name in FIXED if getattr(changed.settings, name) != getattr(self.settings, name)]
+        if fixed:
+            raise ConfigError("\n".join(f"{name}: it changes only with a restart" for name in fixed))
         return changed.settings
 
     @property

@@ -13,6 +13,8 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -124,6 +126,7 @@ class Service:
         self._is_started = False
         self._refused: str | None = None  # why the settings in force are not those of the file
         self._said: str | None = None
+        self._waiting_for_reload: deque[Future[str | None]] = deque()
 
     def run(self) -> int:
         """The exit code: 0 when all jobs did theirs or were told to stop, 1 when one died or failed.
@@ -139,9 +142,12 @@ class Service:
             self._stop(stopped_by)
         return self._end(began)
 
-    def ask_reload(self) -> None:
-        """Read the settings again; from any thread."""
+    def ask_reload(self) -> Future[str | None]:
+        """Read the settings again; from any thread. The answer: why what was in force stays so, or None."""
+        answer: Future[str | None] = Future()
+        self._waiting_for_reload.append(answer)
         signal.pthread_kill(self._main, RELOAD)
+        return answer
 
     def _start(self, spec: JobSpec) -> None:
         with ExitStack() as opened:
@@ -238,6 +244,7 @@ class Service:
 
     def _reload(self, reread: Callable[[], ServiceSpec]) -> None:
         """Do from now on what the settings say now; what they do not change goes on undisturbed."""
+        asked = [self._waiting_for_reload.popleft() for _ in range(len(self._waiting_for_reload))]
         self._supervisor.tell(*notify.reloading(time.monotonic()))
         try:
             spec = reread()
@@ -248,6 +255,9 @@ class Service:
             self._take(spec)
         if self._refused is not None:
             log.error("settings.refused", reason=self._refused)
+        for answer in asked:
+            if answer.set_running_or_notify_cancel():
+                answer.set_result(self._refused)
         self._said = self._sentence()
         self._supervisor.tell(notify.READY, notify.status(self._said))
 

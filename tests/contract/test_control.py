@@ -10,6 +10,7 @@ import stat
 import tempfile
 import threading
 import time
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -55,6 +56,7 @@ class Seat:
     status: WorkerStatus = ALL_IS_WELL
     inbox: Inbox = field(default_factory=Inbox)
     clock: Callable[[], float] = time.monotonic
+    refused: str | None = None  # what becomes of a reload
 
     @property
     def drop(self) -> Path:
@@ -68,7 +70,14 @@ class Seat:
         pauses = Pauses(self.directory / "paused.json")
         target = Steered("drop", str(self.drop), Mapping("in"), DESTINATION, 0, self.inbox, lambda: self.status)
         roster = Roster((target,))
-        return Daemon(roster, self.ledger_file, pauses, pauses.load(), DESTINATION.endpoint, 300.0, self.clock)
+        return Daemon(
+            roster, self.ledger_file, pauses, pauses.load(), DESTINATION.endpoint, 300.0, self.clock, self.ask_reload
+        )
+
+    def ask_reload(self) -> Future[str | None]:
+        answer: Future[str | None] = Future()
+        answer.set_result(self.refused)
+        return answer
 
     @contextmanager
     def serving(self, bounds: Bounds | None = None) -> Iterator[Client]:
@@ -548,3 +557,9 @@ def test_more_connections_than_are_allowed_are_ended(seat: Seat) -> None:
 @pytest.mark.parametrize(("descriptors", "connections"), [(1_024, 256), (64, 16), (3, 1)])
 def test_connections_leave_most_descriptors_to_the_files(descriptors: int, connections: int) -> None:
     assert Bounds.among(descriptors).connections == connections
+
+
+@pytest.mark.parametrize("refused", [None, "hf-watch.toml: quiet_s is wrong"])
+def test_a_reload_tells_what_became_of_it(tmp_path: Path, refused: str | None) -> None:
+    with Seat(tmp_path, refused=refused).serving() as client:
+        assert client.reload().refused == refused

@@ -12,7 +12,7 @@ import pytest
 
 from hf_watch.local_hub import LocalHub
 from tests.eventually import eventually
-from tests.running import COMMAND, environment, running
+from tests.running import COMMAND, environment, run, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,8 +60,10 @@ def test_a_reload_puts_new_settings_into_force_and_refuses_wrong_ones(hub: Local
         daemon.signal(signal.SIGHUP)
         assert "restart" in daemon.wait_for("settings.refused", count=2)[1]["reason"]
 
+        refused = run(["reload", "--state-dir", str(tmp_path / ".local/state/hf-watch")], env, tmp_path)
+        assert (refused.returncode, b"state_dir" in refused.stderr) == (1, True)
         config.write_text(_target(two, "two"))
-        daemon.signal(signal.SIGHUP)
+        assert run(["reload", "--config", str(config)], env, tmp_path).returncode == 0
         assert daemon.wait_for("settings.reloaded", count=2)[1]["removed"] == 1
         assert daemon.stop() == 0
     assert "a" in hub.files("dataset", "acme/one")

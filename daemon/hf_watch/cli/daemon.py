@@ -1,4 +1,4 @@
-"""The commands that talk to a running daemon: status, pause, resume, retry, flush, history."""
+"""The commands that talk to a running daemon: status, pause, resume, retry, flush, history, reload."""
 
 from __future__ import annotations
 
@@ -171,4 +171,18 @@ def history(*, as_json: bool, limit: int, **where: Any) -> None:
     click.echo(view.model_dump_json(indent=2) if as_json else "\n".join(console.history_text(view)))
 
 
-COMMANDS = (status, pause, resume, confirm_deletes, retry, flush, history)
+@click.command()
+@_finding_options
+@_naming_arguments
+def reload(**where: Any) -> int:
+    """Let the running daemon read its settings again: exit 1 when a mistake in them changed nothing."""
+    with _daemon(**where) as client:
+        refused = client.reload().refused
+    if refused is None:
+        click.echo("reloaded")
+        return 0
+    click.echo("\n".join(f"hf-watch: {line}" for line in refused.splitlines()), err=True)
+    return exit_codes.FAILED
+
+
+COMMANDS = (status, pause, resume, confirm_deletes, retry, flush, history, reload)

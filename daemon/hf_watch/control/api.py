@@ -27,6 +27,8 @@ from hf_watch.control.contract import (
     FlushView,
     LeftView,
     QuarantineView,
+    ReloadQuestion,
+    ReloadView,
     RetryQuestion,
     StatusView,
     TargetQuestion,
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from hf_watch.control.pauses import Bound
     from hf_watch.inbox import Inbox
 
+RELOAD_S = 20.0  # reading the settings takes milliseconds, unless the place of the token hangs
 ANSWER_S = 2.0  # what a worker that is not inside a call of the Hub needs is milliseconds
 GRACE_S = 2.0  # for a worker to say what is left when a flush's time is up
 MOST_BODY_BYTES = 64 << 10
@@ -118,6 +121,15 @@ class Api:
         """Let the deletes of a target go that are held back, and no others."""
         chosen = self._chosen((await _question(request, ConfirmQuestion)).target)
         return await self._do([(each, ConfirmDeletes(each.index)) for each in chosen])
+
+    async def reload(self, request: Request) -> BaseModel:
+        """Read the settings again; a mistake in them changes nothing."""
+        await _question(request, ReloadQuestion)
+        try:
+            async with asyncio.timeout(RELOAD_S):
+                return ReloadView(refused=await asyncio.wrap_future(self._daemon.ask_reload()))
+        except TimeoutError as error:
+            raise HTTPException(503, "the settings were not read in time; the log says what becomes of it") from error
 
     async def retry(self, request: Request) -> BaseModel:
         """Take files out of quarantine, and try them again at once, whatever was waited for."""
@@ -201,6 +213,7 @@ OPERATIONS = (
     Operation("pause", "POST", "/v1/pause", DoneView, TargetQuestion),
     Operation("resume", "POST", "/v1/resume", DoneView, TargetQuestion),
     Operation("confirm_deletes", "POST", "/v1/confirm-deletes", DoneView, ConfirmQuestion),
+    Operation("reload", "POST", "/v1/reload", ReloadView, ReloadQuestion),
     Operation("retry", "POST", "/v1/retry", DoneView, RetryQuestion),
     Operation("flush", "POST", "/v1/flush", FlushView, FlushQuestion),
 )

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx2
 
 from hf_watch.control import place
-from hf_watch.control.contract import CommitsView, DoneView, ErrorView, FlushView, QuarantineView, StatusView
+from hf_watch.control.contract import (
+    CommitsView,
+    DoneView,
+    ErrorView,
+    FlushView,
+    QuarantineView,
+    ReloadView,
+    StatusView,
+)
 from hf_watch.errors import HfWatchError, NotRunningError
 
 if TYPE_CHECKING:
@@ -57,6 +65,10 @@ class Client:
     def confirm_deletes(self, target: str) -> DoneView:
         """Let the deletes go that are held back."""
         return self._ask("POST", "/v1/confirm-deletes", DoneView, {"target": target})
+
+    def reload(self) -> ReloadView:
+        """Let the settings be read again."""
+        return self._ask("POST", "/v1/reload", ReloadView)
 
     def retry(self, path: str | None) -> DoneView:
         """Try a path again, or everything; UnknownPathError when it is nowhere in a watched directory."""

@@ -108,6 +108,12 @@ class DoneView(_Answer):
     )
 
 
+class ReloadView(_Answer):
+    """What became of a reload."""
+
+    refused: str | None = Field(description="why what was in force stays so; null: the settings are those of the file")
+
+
 class LeftView(_Answer):
     """A path that is on disk and not on the Hub."""
 
@@ -143,6 +149,10 @@ class ConfirmQuestion(_Question):
     """Whose deletes are meant."""
 
     target: str = Field(description="the target's name")
+
+
+class ReloadQuestion(_Question):
+    """There is nothing to choose."""
 
 
 class RetryQuestion(_Question):

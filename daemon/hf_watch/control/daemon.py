@@ -10,6 +10,7 @@ from hf_watch.control.pauses import Bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
     from hf_watch.control.pauses import Pauses
@@ -65,6 +66,7 @@ class Daemon:
     hub_url: str
     max_lag_s: float
     clock: Callable[[], float]
+    ask_reload: Callable[[], Future[str | None]]  # the answer: why what was in force stays so
 
     @property
     def targets(self) -> Sequence[Steered]:
