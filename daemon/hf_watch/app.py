@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hf_watch import allocator, checks, hub_clock, notify, preview, specs, state_lock
+from hf_watch import allocator, checks, explain, hub_clock, notify, preview, specs, state_lock
 from hf_watch.composer import LEDGER_NAME, Composer, Endpoint, Mode, new_budget
 from hf_watch.control.daemon import Daemon, Roster
 from hf_watch.control.pauses import Pauses
@@ -155,6 +155,26 @@ class App:
         ]
         preview.settle_clashes(found)
         return [each for _, each in found]
+
+    def explain(self, path: str, *, ask_hub: bool) -> list[explain.Explanation]:
+        """What is known of a path, by each target that it lies in; SourceError when it lies in none."""
+        install_client()
+        with Ledger(self._ledger_file, read_only=True) as ledger:
+            found = [
+                explain.Explainer(
+                    spec,
+                    ledger,
+                    ledger.known_root(destination, spec.source, spec.mapping.key),
+                    self._hub(destination) if ask_hub else None,
+                    time.time_ns(),
+                ).explain(relative)
+                for destination, targets in self._destinations().items()
+                for _, spec in targets
+                if (relative := explain.inside(spec, path)) is not None
+            ]
+        if not found:
+            raise SourceError(f"{printable(path)}: it lies in no watched directory")
+        return found
 
     def check(self, cache_dir: Path) -> list[checks.Check]:
         """Everything that can be told before the first file is published."""

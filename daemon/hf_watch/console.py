@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from hf_watch.checks import Check
     from hf_watch.control.contract import CommitsView, DoneView, FlushView, StatusView, TargetView
+    from hf_watch.explain import Explanation
     from hf_watch.model import Receipt, Upload
     from hf_watch.preview import Estimate, Item, Preview
     from hf_watch.settings import Settings
@@ -112,6 +114,38 @@ def duration_text(seconds: float) -> str:
     if seconds < 7_200:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3_600:.1f} h"
+
+
+def explain_json(found: Sequence[Explanation], running: StatusView | None) -> dict[str, Any]:
+    """The answer of `explain --json`."""
+    return {
+        "targets": [
+            {**asdict(each), "path": printable(each.path), "running": _doing(each.target, running)} for each in found
+        ]
+    }
+
+
+def explain_text(found: Sequence[Explanation], running: StatusView | None) -> Iterator[str]:
+    """The lines of `explain`."""
+    for each in found:
+        yield f"{each.target}: {printable(each.path)} -> {printable(each.repo_path or 'no place in the repo')}"
+        for name in ("rule", "disk", "ledger", "hub"):
+            if (said := getattr(each, name)) is not None:
+                yield f"  {name + ':':9}{printable(said)}"
+        doing = _doing(each.target, running)
+        yield "  daemon:  " + ("none runs" if doing is None else printable(doing))
+        yield f"  so it is {printable(each.verdict)}"
+
+
+def _doing(target: str, running: StatusView | None) -> str | None:
+    """How a target of the running daemon is doing; None when none runs."""
+    view = None if running is None else next((each for each in running.targets if each.target == target), None)
+    if view is None:
+        return None
+    parts = [view.state + (f" ({view.reason})" if view.reason else "")]
+    if view.next_commit_s is not None:
+        parts.append(f"the next commit goes in {duration_text(view.next_commit_s)} at the earliest")
+    return ", ".join(parts)
 
 
 def checks_json(checks: Sequence[Check]) -> dict[str, Any]:

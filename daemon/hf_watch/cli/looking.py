@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from hf_watch import checks, console, places, setting_sources
+from hf_watch import checks, console, places, setting_sources, starter
 from hf_watch.cli import exit_codes
 from hf_watch.cli.options import common_options
 from hf_watch.cli.surroundings import ENV_FILE, app_of
+from hf_watch.errors import NotRunningError
 from hf_watch.settings import Settings
+
+if TYPE_CHECKING:
+    from hf_watch.control.contract import StatusView
 
 
 @click.command()
@@ -51,10 +55,44 @@ def check(*, as_json: bool, **options: Any) -> None:
 
 
 @click.command()
+@click.argument("path", type=click.Path())
+@click.option("--json", "as_json", is_flag=True, help="for scripts")
+@click.option("--offline", is_flag=True, help="do not ask the Hub")
+@common_options
+def explain(path: str, *, as_json: bool, offline: bool, **options: Any) -> None:
+    """Say which target and rule PATH falls under, what is known of it, and when it will go or why it will not.
+
+    Works whether a daemon runs or not; one that runs is asked how the target is doing.
+    """
+    with app_of(options, needs_token=not offline) as app:
+        found = app.explain(path, ask_hub=not offline)
+        view = _running(app.state_dir)
+    if as_json:
+        click.echo(json.dumps(console.explain_json(found, view), indent=2))
+    else:
+        click.echo("\n".join(console.explain_text(found, view)))
+
+
+def _running(state_dir: Path) -> StatusView | None:
+    """What the daemon says of itself; None when there is none."""
+    from hf_watch.control.client import connected  # noqa: PLC0415  few commands need it
+
+    try:
+        with connected((state_dir,)) as client:
+            return client.status()
+    except NotRunningError:
+        return None
+
+
+@click.command()
+@click.option("--example", is_flag=True, help="print a configuration file to begin with instead")
 @click.option("--schema", is_flag=True, help="print the settings' JSON Schema instead")
 @common_options
-def config(*, schema: bool, **options: Any) -> None:
-    """Print the settings in force, or their JSON Schema."""
+def config(*, schema: bool, example: bool, **options: Any) -> None:
+    """Print the settings in force, or their JSON Schema, or a configuration file to begin with."""
+    if example:
+        click.echo("\n".join(starter.lines()))
+        return
     if schema:
         click.echo(json.dumps(Settings.model_json_schema(), indent=2))
         return
@@ -66,4 +104,4 @@ def config(*, schema: bool, **options: Any) -> None:
     click.echo(json.dumps(console.config_json(loaded.settings, loaded.file, state_dir), indent=2))
 
 
-COMMANDS = (plan, check, config)
+COMMANDS = (plan, check, explain, config)

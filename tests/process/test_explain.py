@@ -1,0 +1,59 @@
+"""`config --example` begins well, and `explain` tells of a path with and without a daemon."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hf_watch.local_hub import LocalHub
+from tests.disk import fill
+from tests.eventually import eventually
+from tests.running import environment, run
+from tests.steered import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[LocalHub]:
+    with LocalHub(tmp_path / "hub", open_namespaces=True) as hub:
+        yield hub
+
+
+def test_the_starter_configuration_passes_check(tmp_path: Path, hub: LocalHub) -> None:
+    env = environment(hub.url, tmp_path)
+    (tmp_path / "hf-watch.toml").write_bytes(run(["config", "--example"], env, tmp_path).stdout)
+    (tmp_path / "drop").mkdir()
+    checked = run(["check"], env, tmp_path)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_a_path_is_explained_with_and_without_a_daemon(tmp_path: Path, hub: LocalHub) -> None:
+    (tmp_path / "home").mkdir()
+    place = Place(tmp_path / "home", hub)
+
+    def explained(name: str) -> dict[str, Any]:
+        path = str(place.drop / name)
+        told = place.say("explain", path, str(place.drop), "hf://datasets/acme/drop/incoming", "--json")
+        assert told.returncode == 0, told.stderr
+        [found] = json.loads(told.stdout)["targets"]
+        return dict(found)
+
+    fill(place.drop, {"a.txt": b"1", "b.tmp": b"2"})
+    with place.running():
+        done = eventually(
+            lambda: (found := explained("a.txt"))["verdict"].startswith("published;") and found, "it is published"
+        )
+        assert done["running"].startswith("watching")
+        assert done["hub"] == "it holds this content"
+    assert explained("a.txt") == {**done, "running": None}
+    hidden = explained("b.tmp")
+    assert "built-in list" in hidden["rule"]
+    assert hidden["verdict"].startswith("not published")
+    elsewhere = place.say("explain", str(tmp_path), str(place.drop), "hf://datasets/acme/drop/incoming")
+    assert elsewhere.returncode == 1
+    assert b"no watched directory" in elsewhere.stderr
