@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO_DIR ?= demo
+DEMO_PAGE ?= 127.0.0.1:8787
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-system lint format bench soak conformance man pictures requirements clean
@@ -22,15 +23,16 @@ $(READY): requirements/dev.txt pyproject.toml
 
 demo: setup  ## a local Hub and the daemon on ./demo/drop
 	@mkdir -p $(DEMO_DIR)/drop
-	@echo 'Drop files into $(DEMO_DIR)/drop; see them in $(DEMO_DIR)/hub/repos/datasets/demo/drop/main. Ctrl-C ends it.'
-	$(BIN)/hf-watch run $(DEMO_DIR)/drop hf://datasets/demo/drop --local $(DEMO_DIR)/hub --state-dir $(DEMO_DIR)/state
+	@echo 'Drop files into $(DEMO_DIR)/drop, or on the page at http://$(DEMO_PAGE)/; see them in $(DEMO_DIR)/hub/repos/datasets/demo/drop/main. Ctrl-C ends it.'
+	HF_WATCH_HTTP__LISTEN=$(DEMO_PAGE) HF_WATCH_PRIVATE=false HF_WATCH_ALLOW_PUBLIC=true $(BIN)/hf-watch run $(DEMO_DIR)/drop hf://datasets/demo/drop --local $(DEMO_DIR)/hub --state-dir $(DEMO_DIR)/state
 
 test: setup  ## the tests: no root, no system packages
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-test-system: setup  ## the service under a real systemd; as root, installs what it needs
+test-system: setup  ## the service under a real systemd, the page in a real Chromium; as root, installs what they need
 	tests/systemd/needs
-	$(BIN)/python -m pytest tests/systemd $(PYTEST_ARGS)
+	tests/browser/needs
+	$(BIN)/python -m pytest tests/systemd tests/browser $(PYTEST_ARGS)
 
 conformance: setup  ## the Hub client's own tests against the local Hub
 	$(BIN)/python -m tests.conformance.measure

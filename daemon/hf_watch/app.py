@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import random
 import time
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hf_watch import allocator, checks, explain, hub_clock, notify, preview, specs, state_lock
 from hf_watch.composer import LEDGER_NAME, Composer, Endpoint, Mode, new_budget
 from hf_watch.control.daemon import Daemon, Roster
+from hf_watch.control.heartbeat import Heartbeat
 from hf_watch.control.pauses import Pauses
 from hf_watch.control.server import serving
 from hf_watch.destinations import place_of
@@ -20,23 +21,28 @@ from hf_watch.hub import HubClient
 from hf_watch.hub_transport import install_client
 from hf_watch.ledger import Ledger
 from hf_watch.mapping import Unpublishable, repo_path
+from hf_watch.measured import ignore
+from hf_watch.page.opening import Tracked, page_spec
+from hf_watch.page.opening import opened as page_opened
 from hf_watch.paths import printable
 from hf_watch.push import Pusher
 from hf_watch.service import Service, block_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from hf_watch.control.pauses import Bound
+    from hf_watch.control.server import Door, Duty
     from hf_watch.model import Destination, Receipt, Upload
+    from hf_watch.page.opening import PageSpec
     from hf_watch.settings import Settings
     from hf_watch.specs import Targets
 
 PAUSES_NAME = "paused.json"
-FIXED = ("state_dir", "hooks", "health")  # settings of what is opened once, at the start
+FIXED = ("state_dir", "hooks", "health", "http")  # settings of what is opened once, at the start
 
 
 def unseen(_daemon: Daemon) -> AbstractContextManager[None]:
@@ -61,17 +67,25 @@ class App:
         allocator.give_back()
         block_signals()
         roster, pauses = Roster(), Pauses(self.state_dir / PAUSES_NAME)
+        page = page_spec(self.settings.http, self.endpoint.url)
+        tracked = Tracked()
+        observe = ignore if page is None else tracked.observe
         with state_lock.held(self.state_dir), Ledger(self._ledger_file) as ledger:
             composer = Composer(
                 endpoint=self.endpoint, state_dir=self.state_dir, ledger=ledger, mode=Mode(), pauses=pauses,
-                roster=roster, hooks=specs.hooks(self.settings.hooks),
+                roster=roster, hooks=specs.hooks(self.settings.hooks), observe=observe,
             )  # fmt: skip
-            install_client(composer.see_quota)
+            install_client(composer.see_quota, observe)
             service = Service(
                 composer.spec(self.settings), notify.supervisor(), lambda: composer.spec(self._same(reread()))
             )
             daemon = self._daemon(roster, pauses, pauses.load(), service.ask_reload)
-            with composer.hooks, self.sight(daemon), serving(daemon, self.state_dir, os.environ) as control:
+            with (
+                composer.hooks,
+                self.sight(daemon),
+                self._page(page, tracked, composer) as (doors, duties),
+                serving(daemon, self.state_dir, os.environ, doors=doors, duties=duties) as control,
+            ):
                 code = service.run()
         return 1 if control.has_died else code
 
@@ -106,6 +120,20 @@ class App:
             clock=time.monotonic,
             ask_reload=ask_reload,
         )
+
+    @contextmanager
+    def _page(
+        self, spec: PageSpec | None, tracked: Tracked, composer: Composer
+    ) -> Iterator[tuple[Sequence[Door], Sequence[Duty]]]:
+        """What the control socket's thread serves and does beside: the page, and the heartbeat."""
+        heartbeat = self.settings.health.heartbeat_url
+        duties: list[Duty] = [Heartbeat(heartbeat)] if heartbeat else []
+        if spec is None:
+            yield (), duties
+            return
+        roots = [str(each.source) for each in self.settings.target]
+        with page_opened(spec, tracked, roots, composer.commits_left) as page:
+            yield ([], duties) if page is None else ([page.door], [*duties, page.duty])
 
     def _same(self, changed: App) -> Settings:
         """What was read anew; ConfigError when it differs in what cannot change while the process runs."""

@@ -6,6 +6,7 @@ frozen values.
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,12 @@ class Budget:
         kept = REQUESTS_KEPT if limit is None else min(REQUESTS_KEPT, limit // REQUESTS_KEPT_SHARE)
         if remaining <= kept:
             self.hold(reset_s)
+
+    @property
+    def commits_left(self) -> float:
+        """How many commits may go at once; infinity where nothing limits them."""
+        with self._lock:
+            return max(0.0, self._bucket.now(self._clock()).tokens) if self._bucket.is_limited else math.inf
 
     @property
     def is_low(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import time
@@ -21,6 +22,7 @@ from hf_watch.hooks import Hooks
 from hf_watch.hub import HubClient
 from hf_watch.inbox import Inbox
 from hf_watch.ledger import Ledger
+from hf_watch.measured import Several, ignore
 from hf_watch.outage import Outage
 from hf_watch.pace import Throttle, full_bucket
 from hf_watch.plan import summary
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from hf_watch.control.pauses import Pauses
     from hf_watch.filters import Filter
     from hf_watch.hooks import HookSpec
+    from hf_watch.measured import Observe
     from hf_watch.model import Destination
     from hf_watch.ports import Sink
     from hf_watch.publish import Parcel
@@ -102,6 +105,7 @@ class Composer:
         pauses: Pauses,
         roster: Roster,
         hooks: HookSpec,
+        observe: Observe = ignore,
     ) -> None:
         """`ledger` is open, for this thread; each worker has a connection of its own."""
         self.hooks = Hooks(hooks, self._problems)  # not started: whoever composes runs them
@@ -113,6 +117,7 @@ class Composer:
         self._mode = mode
         self._pauses = pauses
         self._roster = roster
+        self._observe = observe
         self._outage = Outage(time.monotonic, random.random)
         self._paced: tuple[object, Budget] | None = None
         self._wanted: dict[Destination, Targets] = {}
@@ -131,6 +136,10 @@ class Composer:
         """What the Hub said of its quota of requests; from any thread."""
         if self._paced is not None:
             self._paced[1].see_quota(remaining, limit, reset_s)
+
+    def commits_left(self) -> float:
+        """How many commits may go at once; from any thread."""
+        return math.inf if self._paced is None else self._paced[1].commits_left
 
     def spec(self, settings: Settings) -> ServiceSpec:
         """A job for each destination. What the settings leave as it is has the key that it had."""
@@ -183,11 +192,11 @@ class Composer:
             watch_of=_no_watch if self._mode.single_pass else watches,
             message=_Message({spec.name: each.commit_message for each, spec in targets}),
             receipts=self._receipts,
-            observe=self.hooks,
             credentials=self._credentials,
             clock=time.monotonic,
             wall_clock_ns=time.time_ns,
             unit_random=random.random,
+            observe=Several((self.hooks, self._observe)),
         )
         mode = self._mode
         spec = specs.destination_spec(settings, destination, targets, single_pass=mode.single_pass, verify=mode.verify)
@@ -212,7 +221,7 @@ class Composer:
 def _steered(destination: Destination, targets: Targets, assembled: Assembled) -> list[Steered]:
     status = _Status(assembled.worker)
     return [
-        Steered(spec.name, spec.source, spec.mapping, destination, index, assembled.inbox, status)
+        Steered(spec.name, spec.source, spec.mapping, destination, index, assembled.inbox, status, spec.wanted)
         for index, (_, spec) in enumerate(targets)
     ]
 

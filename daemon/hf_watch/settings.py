@@ -5,6 +5,7 @@ Frozen. Where they come from is `setting_sources`; each part of the program gets
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import re
@@ -102,6 +103,30 @@ def _max_delete(value: str) -> str:
     return value
 
 
+def split_address(text: str) -> tuple[str, int]:
+    """The IP address and port of `127.0.0.1:8787`, `[::1]:8787` or `localhost:8787`; ValueError when it is none."""
+    host, colon, port = text.rpartition(":")
+    host = "127.0.0.1" if host == "localhost" else host.removeprefix("[").removesuffix("]")
+    if not colon or not port.isdecimal() or int(port) > 65_535:
+        raise ValueError(f"{text!r} is no address and port, as 127.0.0.1:8787")
+    try:
+        ipaddress.ip_address(host)
+    except ValueError as error:
+        raise ValueError(f"{text!r} begins with no IP address, as 127.0.0.1:8787 does") from error
+    return host, int(port)
+
+
+def _is_loopback(address: str) -> bool:
+    host, _ = split_address(address)
+    return ipaddress.ip_address(host).is_loopback
+
+
+def _address(text: str) -> str:
+    if text:
+        split_address(text)
+    return text
+
+
 Seconds = Annotated[float, Field(ge=0, le=LONGEST_S, allow_inf_nan=False)]
 Interval = Annotated[float, Field(ge=1, le=LONGEST_S, allow_inf_nan=False)]
 Directory = Annotated[Path, BeforeValidator(_named)]
@@ -129,6 +154,8 @@ Command = Annotated[tuple[Text, ...], BeforeValidator(_arguments)]
 WebAddress = Annotated[str, AfterValidator(_text), AfterValidator(_web_address)]
 RelativePath = Annotated[str, AfterValidator(_text), AfterValidator(_relative)]
 MaxDelete = Annotated[str, AfterValidator(_max_delete)]
+Address = Annotated[str, AfterValidator(_text), AfterValidator(_address)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_lines)]
 Message = Annotated[str, AfterValidator(_text), AfterValidator(_message)]
 
 
@@ -272,6 +299,27 @@ class HealthSettings(_Table):
     max_lag_s: Interval = Field(
         default=300.0, description="healthy means that nothing has been settled and unpublished for longer"
     )
+    heartbeat_url: WebAddress = Field(default="", description="called every minute while nothing is late; empty: none")
+
+
+class HttpSettings(_Table):
+    """The status page, health and metrics over HTTP: `[http]`."""
+
+    listen: Address = Field(default="", description="where the status page is, as 127.0.0.1:8787; empty: nowhere")
+    token_file: Directory | None = Field(
+        default=None, description="a file with the token that visitors need; without it only loopback is listened on"
+    )
+    hosts: Names = Field(default=(), description="names that it is reached by behind a proxy, beside localhost")
+    max_upload_bytes: ByteSize = Field(
+        default=ByteSize(1024 * MIB), ge=1, description="the largest file that the drop area takes"
+    )
+    fetch_private: bool = Field(default=False, description="fetch URLs of this machine and its network, too")
+
+    @model_validator(mode="after")
+    def _checked(self) -> HttpSettings:
+        if self.listen and self.token_file is None and not _is_loopback(self.listen):
+            raise ValueError(f"listen = {self.listen!r} is not loopback: others could reach it; set http.token_file")
+        return self
 
 
 class HookSettings(_Table):
@@ -297,6 +345,7 @@ class Settings(_Table):
     upload: UploadSettings = UploadSettings()
     health: HealthSettings = HealthSettings()
     hooks: HookSettings = HookSettings()
+    http: HttpSettings = HttpSettings()
     shutdown_s: Seconds = Field(default=20.0, description="how long a stop may take to publish what has settled")
     log_level: LogLevel = Field(default="info", description="what is logged: debug, info, warning, error")
     state_dir: Directory | None = Field(default=None, description="where the ledger is kept")

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ByteSize
 
 from hf_watch.cli.main import cli
+from hf_watch.control.contract import StatusView
+from hf_watch.page.metrics import Metrics, Standing
 from hf_watch.setting_sources import CLIENT_DEFAULTS, CONFIG_VARIABLE, variables
 from hf_watch.settings import Settings, TargetSettings
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 MAN_PAGE = ROOT / "docs/hf-watch.1"
+METRICS = re.compile(r"(?<=<!-- metrics -->\n).*?(?=<!-- /metrics -->)", re.DOTALL)
 TABLE = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
 MODULES = re.compile(r"(?<=<!-- modules -->\n).*?(?=<!-- /modules -->)", re.DOTALL)
 PACKAGE = ROOT / "daemon/hf_watch"
@@ -130,6 +133,34 @@ def _first_line(file: Path) -> str:
     return text.split("\n", 1)[0].replace("|", "\\|")
 
 
+def metrics_table() -> str:
+    """What the daemon's registry holds, the process's own metrics left out."""
+    metrics = Metrics()
+    nobody = StatusView(version="", pid=0, health="healthy", problems=(), max_lag_s=0.0, targets=())
+    metrics.registry.register(Standing(lambda: nobody, list, lambda: 0.0))
+    rows = ["| metric | kind | what it says |", "|---|---|---|"]
+    for family in sorted(metrics.registry.collect(), key=lambda family: family.name):
+        if family.name.startswith("hf_watch_"):
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            rows.append(f"| `{name}` | {family.type} | {family.documentation} |")
+    return "\n".join(rows) + "\n"
+
+
+def test_readme_lists_every_metric() -> None:
+    found = METRICS.search((ROOT / "README.md").read_text())
+    assert found is not None
+    assert found[0] == metrics_table()
+
+
+def test_the_examples_of_monitoring_ask_for_metrics_that_there_are() -> None:
+    known = set(re.findall(r"`(hf_watch_\w+)`", metrics_table()))
+    files = list((ROOT / "systemd/monitoring").iterdir())
+    assert {file.suffix for file in files} == {".yml", ".json"}
+    for file in files:
+        asked = set(re.findall(r"hf_watch_\w+", file.read_text()))
+        assert {re.sub(r"_(bucket|sum|count)$", "", name) for name in asked} <= known, file.name
+
+
 def test_architecture_lists_every_module_with_its_job() -> None:
     found = MODULES.search((ROOT / "ARCHITECTURE.md").read_text())
     assert found is not None
@@ -185,7 +216,8 @@ def test_the_man_page_has_every_command_and_option() -> None:
 if __name__ == "__main__":
     MAN_PAGE.write_text(man_page())
     readme = ROOT / "README.md"
-    readme.write_text(TABLE.sub(lambda _: settings_table(), readme.read_text()))
+    text = TABLE.sub(lambda _: settings_table(), readme.read_text())
+    readme.write_text(METRICS.sub(lambda _: metrics_table(), text))
     (ROOT / ".env.example").write_text(env_example())
     architecture = ROOT / "ARCHITECTURE.md"
     architecture.write_text(MODULES.sub(lambda _: modules_table(), architecture.read_text()))

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from hf_watch.control.daemon import Daemon, Steered
     from hf_watch.control.pauses import Bound
     from hf_watch.inbox import Inbox
+    from hf_watch.status import TargetStatus
 
 RELOAD_S = 20.0  # reading the settings takes milliseconds, unless the place of the token hangs
 ANSWER_S = 2.0  # what a worker that is not inside a call of the Hub needs is milliseconds
@@ -74,26 +75,31 @@ class Api:
 
     def app(self) -> Starlette:
         """The ASGI application."""
-        routes = [
-            Route(each.path, _answering(getattr(self, each.name)), methods=[each.method], name=each.name)
+        return Starlette(routes=[*self.routes(), Route("/v1/openapi.json", _openapi)], exception_handlers=refusals())
+
+    def routes(self) -> list[Route]:
+        """The operations, to be served elsewhere too."""
+        return [
+            Route(each.path, answering(getattr(self, each.name)), methods=[each.method], name=each.name)
             for each in OPERATIONS
         ]
-        return Starlette(
-            routes=[*routes, Route("/v1/openapi.json", _openapi)],
-            exception_handlers={
-                HTTPException: _refused, ValidationError: _invalid, HfWatchError: _unavailable, OSError: _unavailable,
-                Exception: _failed,
-            },
-        )  # fmt: skip
+
+    def view(self) -> StatusView:
+        """How every target is doing; LedgerError when the ledger cannot be read."""
+        return view.status(self._daemon, self._tallies, self._paused, datetime.now(UTC).astimezone())
+
+    def workers(self) -> list[TargetStatus]:
+        """What the workers say of their targets."""
+        return [each.status().targets[each.index] for each in self._daemon.targets]
 
     async def status(self, _: Request) -> BaseModel:
         """How every target is doing, and whether all is well."""
-        return view.status(self._daemon, self._tallies, self._paused, datetime.now(UTC).astimezone())
+        return self.view()
 
     async def quarantine(self, request: Request) -> BaseModel:
         """What is set aside, and why."""
         asked = request.query_params
-        chosen = self._chosen(asked.get("target"))
+        chosen = self.chosen(asked.get("target"))
         limit = _limit(asked.get("limit"))
         try:
             return view.quarantine(self._daemon, chosen, asked.get("after", ""), limit)
@@ -103,28 +109,28 @@ class Api:
     async def commits(self, request: Request) -> BaseModel:
         """The latest commits."""
         asked = request.query_params
-        return view.commits(self._daemon, self._chosen(asked.get("target")), _limit(asked.get("limit")))
+        return view.commits(self._daemon, self.chosen(asked.get("target")), _limit(asked.get("limit")))
 
     async def pause(self, request: Request) -> BaseModel:
         """Go on watching, and publish nothing of a target until it is resumed, across restarts."""
-        chosen = self._chosen((await _question(request, TargetQuestion)).target)
+        chosen = self.chosen((await read_question(request, TargetQuestion)).target)
         self._keep(self._paused | {each.bound for each in chosen})
         return await self._do([(each, Pause(each.index)) for each in chosen])
 
     async def resume(self, request: Request) -> BaseModel:
         """Publish a paused target again."""
-        chosen = self._chosen((await _question(request, TargetQuestion)).target)
+        chosen = self.chosen((await read_question(request, TargetQuestion)).target)
         self._keep(self._paused - {each.bound for each in chosen})
         return await self._do([(each, Resume(each.index)) for each in chosen])
 
     async def confirm_deletes(self, request: Request) -> BaseModel:
         """Let the deletes of a target go that are held back, and no others."""
-        chosen = self._chosen((await _question(request, ConfirmQuestion)).target)
+        chosen = self.chosen((await read_question(request, ConfirmQuestion)).target)
         return await self._do([(each, ConfirmDeletes(each.index)) for each in chosen])
 
     async def reload(self, request: Request) -> BaseModel:
         """Read the settings again; a mistake in them changes nothing."""
-        await _question(request, ReloadQuestion)
+        await read_question(request, ReloadQuestion)
         try:
             async with asyncio.timeout(RELOAD_S):
                 return ReloadView(refused=await asyncio.wrap_future(self._daemon.ask_reload()))
@@ -133,7 +139,7 @@ class Api:
 
     async def retry(self, request: Request) -> BaseModel:
         """Take files out of quarantine, and try them again at once, whatever was waited for."""
-        path = (await _question(request, RetryQuestion)).path
+        path = (await read_question(request, RetryQuestion)).path
         meant = [(each, inside) for each in self._daemon.targets if (inside := _inside(each, path)) is not None]
         if not meant:
             raise HTTPException(404, "path: it lies in no watched directory")
@@ -141,7 +147,7 @@ class Api:
 
     async def flush(self, request: Request) -> BaseModel:
         """Let go at once what has settled; with `wait`, answer when all that is on disk is on the Hub."""
-        question = await _question(request, FlushQuestion)
+        question = await read_question(request, FlushQuestion)
         if question.wait:
             return await self._barrier(request, question.timeout_s)
         done = await self._do([(each, Flush()) for each in self._one_each()])
@@ -189,7 +195,8 @@ class Api:
         self._daemon.pauses.save(paused)  # first: what is answered for must outlive the process
         self._paused = paused
 
-    def _chosen(self, name: str | None) -> Sequence[Steered]:
+    def chosen(self, name: str | None) -> Sequence[Steered]:
+        """The target of this name, all of them without one; HTTPException 404 when there is none."""
         chosen = [each for each in self._daemon.targets if name is None or each.name == name]
         if not chosen:
             known = ", ".join(each.name for each in self._daemon.targets)
@@ -229,7 +236,9 @@ async def _openapi(_: Request) -> Response:
     return JSONResponse(openapi())
 
 
-def _answering(handle: Callable[[Request], Awaitable[BaseModel]]) -> Callable[[Request], Awaitable[Response]]:
+def answering(handle: Callable[[Request], Awaitable[BaseModel]]) -> Callable[[Request], Awaitable[Response]]:
+    """A route's endpoint around what gives a model."""
+
     async def answer(request: Request) -> Response:
         return _json(await handle(request), 200)
 
@@ -240,7 +249,7 @@ def _json(model: BaseModel, code: int) -> Response:
     return Response(model.model_dump_json(), code, media_type="application/json")
 
 
-async def _question(request: Request, model: type[Q]) -> Q:
+async def read_question(request: Request, model: type[Q]) -> Q:
     """The body as a question; HTTPException when it does not come or is no JSON, ValidationError when it is wrong."""
     body = bytearray()
     try:
@@ -294,23 +303,32 @@ async def _any_end(*futures: asyncio.Future[Any], timeout_s: float | None) -> No
     await asyncio.wait(futures)
 
 
-def _error(code: int, text: str) -> Response:
+def error_answer(code: int, text: str) -> Response:
+    """A refusal, in the API's words."""
     return _json(ErrorView(error=printable(text)), code)
 
 
+def refusals() -> dict[Any, Callable[[Request, Exception], Response]]:
+    """What becomes of the exceptions that routes raise."""
+    return {
+        HTTPException: _refused, ValidationError: _invalid, HfWatchError: _unavailable, OSError: _unavailable,
+        Exception: _failed,
+    }  # fmt: skip
+
+
 def _refused(_: Request, error: Exception) -> Response:
-    return _error(getattr(error, "status_code", 400), str(getattr(error, "detail", error)))
+    return error_answer(getattr(error, "status_code", 400), str(getattr(error, "detail", error)))
 
 
 def _invalid(_: Request, error: Exception) -> Response:
     mistakes = error.errors(include_url=False, include_input=False) if isinstance(error, ValidationError) else []
-    return _error(422, "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in mistakes))
+    return error_answer(422, "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in mistakes))
 
 
 def _unavailable(_: Request, error: Exception) -> Response:
-    return _error(503, str(error))
+    return error_answer(503, str(error))
 
 
 def _failed(request: Request, error: Exception) -> Response:
     log.error("control.failed", path=request.url.path, exc_info=error)
-    return _error(500, "an error that nobody foresaw; the log says more")
+    return error_answer(500, "an error that nobody foresaw; the log says more")

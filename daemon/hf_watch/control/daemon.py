@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hf_watch.control.pauses import Bound
+from hf_watch.filters import Filter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ class Steered:
     index: int  # among the targets of its worker
     inbox: Inbox
     status: Callable[[], WorkerStatus]
+    wanted: Filter = Filter()  # noqa: RUF009  it never changes
 
     @property
     def directory(self) -> str:

@@ -7,6 +7,7 @@ import logging
 import resource
 import signal
 import threading
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,9 +23,10 @@ from hf_watch.control.api import Api
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from starlette.types import ASGIApp
     from uvicorn.protocols.http.h11_impl import RequestResponseCycle
 
     from hf_watch.control.daemon import Daemon
@@ -54,48 +56,88 @@ class Control:
         self.has_died = False
 
 
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Another place where the same thread listens, and what answers there, made around the API."""
+
+    listener: socket.socket
+    app: Callable[[Api], ASGIApp]
+
+
+Duty = Callable[[Api], Coroutine[Any, Any, None]]  # what goes on beside, until it is cancelled
+
+
 @contextmanager
 def serving(
-    daemon: Daemon, state_dir: Path, environment: Mapping[str, str], bounds: Bounds | None = None
-) -> Iterator[Control]:
+    daemon: Daemon, state_dir: Path, environment: Mapping[str, str], bounds: Bounds | None = None, *,
+    doors: Sequence[Door] = (), duties: Sequence[Duty] = (),
+) -> Iterator[Control]:  # fmt: skip
     """Serve as long as the context; the caller holds the state directory's lock.
 
     Without a place for the socket it says so, and the daemon does without. A thread that dies asks the main thread to
     stop as SIGTERM does.
     """
     control = Control()
+    api = Api(daemon)
+    bounds = bounds or Bounds.among(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     with ExitStack() as opened:
+        servers = [(_Server(door.app(api), bounds), door.listener) for door in doors]
         try:
             listener = opened.enter_context(place.listening(state_dir, environment))
         except OSError as error:
             log.error("control.refused", reason=f"no socket can be made: {error}")  # noqa: TRY400  the reason will do
         else:
-            server = _Server(daemon, bounds or Bounds.among(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
-            thread = threading.Thread(target=_run, args=(server, listener, control), name="control")
+            servers.append((_Server(api.app(), bounds), listener))
+        if servers:
+            work = _Work(servers, [partial(duty, api) for duty in duties])
+            thread = threading.Thread(target=work.run, args=(control,), name="control")
             thread.start()
             opened.callback(thread.join)
-            opened.callback(server.stop)
+            opened.callback(work.stop)
         yield control
 
 
-def _run(server: _Server, listener: socket.socket, control: Control) -> None:
-    try:
-        server.run([listener])
-    except Exception:
-        log.critical("control.died", exc_info=True)
-        control.has_died = True
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+class _Work:
+    """What the thread does."""
+
+    def __init__(
+        self,
+        servers: Sequence[tuple[_Server, socket.socket]],
+        duties: Sequence[Callable[[], Coroutine[Any, Any, None]]],
+    ) -> None:
+        self._servers = servers
+        self._duties = duties
+
+    def run(self, control: Control) -> None:
+        try:
+            asyncio.run(self._serve())
+        except Exception:
+            log.critical("control.died", exc_info=True)
+            control.has_died = True
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+
+    async def _serve(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            duties = [group.create_task(duty()) for duty in self._duties]
+            await asyncio.gather(*(server.serve([listener]) for server, listener in self._servers))
+            for duty in duties:
+                duty.cancel()
+
+    def stop(self) -> None:
+        """End it, from another thread."""
+        for server, _ in self._servers:
+            server.stop()
 
 
 class _Server(uvicorn.Server):
     """Sleeps until there is something to do; takes no signals, for it never runs on the main thread."""
 
-    def __init__(self, daemon: Daemon, bounds: Bounds) -> None:
+    def __init__(self, app: ASGIApp, bounds: Bounds) -> None:
         config = uvicorn.Config(
-            Api(daemon).app(), http=partial(_Connection, bounds=bounds),  # type: ignore[arg-type]  # a factory will do
+            app, http=partial(_Connection, bounds=bounds),  # type: ignore[arg-type]  # a factory will do
             ws="none", lifespan="off", loop="asyncio", log_config=None,
             log_level=logging.CRITICAL, access_log=False, server_header=False, date_header=False,
-            timeout_graceful_shutdown=GRACEFUL_S,
+            timeout_graceful_shutdown=GRACEFUL_S, proxy_headers=False,
         )  # fmt: skip
         super().__init__(config)
         self._over: Future[None] = Future()

@@ -30,6 +30,7 @@ from .faults import Faults
 from .git_lfs import GitLfs
 from .heads import Heads
 from .objects import Objects
+from .pages import Pages
 from .publishing import Publishing
 from .quotas import Quota
 from .records import Edit
@@ -50,7 +51,7 @@ HOST = "127.0.0.1"
 PAGE_SIZE = 1_000
 HOUR_S = 3_600.0
 API_WINDOW_S = 300.0
-SUBJECTS = (Accounts, Repos, Publishing, Contents, References, Discussions, ContentStore, GitLfs)
+SUBJECTS = (Accounts, Repos, Publishing, Contents, References, Discussions, ContentStore, GitLfs, Pages)
 BACKLOG = 256
 
 

@@ -1,0 +1,127 @@
+"""The content at a URL that a visitor gave, without letting them reach what only this machine can reach.
+
+A name is looked up once, every address is judged, and the connection goes to an address that was judged good, not to
+the name again, which may mean another address by then (DNS rebinding). Each redirect passes the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import httpx2
+
+from hf_watch import __version__
+from hf_watch.page.landing import RefusedError
+from hf_watch.paths import printable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+TIMEOUT = httpx2.Timeout(connect=10.0, read=30.0, write=30.0, pool=10.0)
+MOST_REDIRECTS = 5
+LONGEST_S = 600.0
+BLOCK_BYTES = 1 << 18
+NOT_SAID = -1
+_TRANSLATING = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))  # NAT64: IPv4 inside
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An answer that has begun: the name in its address, its announced size or NOT_SAID, its body."""
+
+    name: str
+    size_bytes: int
+    blocks: AsyncIterator[bytes]
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address can be anybody's: not loopback, link-local, private, shared, multicast or reserved."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is not None:
+            return is_public(inner)
+        if address.teredo is not None or any(address in network for network in _TRANSLATING):
+            return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+@asynccontextmanager
+async def fetched(address: str, *, private_allowed: bool) -> AsyncIterator[Fetched]:
+    """Begin to read what is at an http(s) address; RefusedError when it may not or cannot be had."""
+    # Compressed on the way, a size means nothing; a proxy of the environment would look the name up for us.
+    headers = {"Accept-Encoding": "identity", "User-Agent": f"hf-watch/{__version__}"}
+    try:
+        async with asyncio.timeout(LONGEST_S), httpx2.AsyncClient(
+            timeout=TIMEOUT, headers=headers, follow_redirects=False, trust_env=False
+        ) as client:  # fmt: skip
+            answer, url = await _followed(client, _parsed(address), private_allowed=private_allowed)
+            try:
+                size = answer.headers.get("Content-Length", "")
+                name = PurePosixPath(unquote(url.path)).name
+                yield Fetched(name, int(size) if size.isdecimal() else NOT_SAID, answer.aiter_bytes(BLOCK_BYTES))
+            finally:
+                await answer.aclose()
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise RefusedError(502, f"{printable(address)}: {error or type(error).__name__}") from error
+    except TimeoutError as error:
+        raise RefusedError(504, f"{printable(address)}: it took longer than {LONGEST_S:.0f} s") from error
+
+
+async def _followed(
+    client: httpx2.AsyncClient, url: httpx2.URL, *, private_allowed: bool
+) -> tuple[httpx2.Response, httpx2.URL]:
+    for _ in range(MOST_REDIRECTS + 1):
+        answer = await _asked(client, url, private_allowed=private_allowed)
+        if not answer.has_redirect_location:
+            if answer.is_success:
+                return answer, url
+            await answer.aclose()
+            raise RefusedError(502, f"{printable(str(url))}: {answer.status_code} {answer.reason_phrase}")
+        await answer.aclose()
+        url = _parsed(str(url.join(answer.headers["Location"])))
+    raise RefusedError(502, f"more than {MOST_REDIRECTS} redirects")
+
+
+async def _asked(client: httpx2.AsyncClient, url: httpx2.URL, *, private_allowed: bool) -> httpx2.Response:
+    """Ask the first address of the host that may be asked, by its number; the name goes into Host and TLS."""
+    chosen = await _chosen(url, private_allowed=private_allowed)
+    request = client.build_request(
+        "GET", url.copy_with(host=str(chosen)), headers={"Host": url.netloc.decode("ascii")},
+        extensions={"sni_hostname": url.host},
+    )  # fmt: skip
+    return await client.send(request, stream=True)
+
+
+async def _chosen(url: httpx2.URL, *, private_allowed: bool) -> Address:
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(url.raw_host.decode("ascii"), url.port or 0, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise RefusedError(502, f"{url.host}: there is no such host") from error
+    addresses = [ipaddress.ip_address(str(sockaddr[0]).partition("%")[0]) for *_, sockaddr in found]
+    if private_allowed:
+        return addresses[0]
+    if not addresses or not all(is_public(each) for each in addresses):
+        raise RefusedError(403, f"{url.host} is an address of this machine or its network (http.fetch_private)")
+    return addresses[0]
+
+
+def _parsed(address: str) -> httpx2.URL:
+    try:
+        url = httpx2.URL(address)
+    except httpx2.InvalidURL as error:
+        raise RefusedError(422, f"{printable(address)}: {error}") from error
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise RefusedError(422, f"{printable(address)}: only http:// and https:// are fetched")
+    if url.userinfo:
+        raise RefusedError(422, "a URL with a name and password in it is not fetched")
+    return url

@@ -1,0 +1,103 @@
+"""The page's pure parts: which addresses are public, the last hour, what became of a drop, where it may listen."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+
+from hf_watch.measured import Delivery, Published, SetAside, Skipped
+from hf_watch.page.drops import Drops
+from hf_watch.page.fetching import is_public
+from hf_watch.page.recent import Minute, Recent, Totals
+from hf_watch.settings import split_address
+
+DELIVERY = Delivery("drop", "a.txt", "in/a.txt", 3, is_delete=False, settle_s=1.0, queue_s=1.0, visible_s=2.0)
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("93.184.216.34", True), ("2606:2800:220:1::1", True),
+        ("127.0.0.1", False), ("10.1.2.3", False), ("172.16.0.1", False), ("192.168.1.1", False),
+        ("169.254.169.254", False), ("100.64.0.1", False), ("0.0.0.1", False), ("224.0.0.1", False),
+        ("255.255.255.255", False), ("240.0.0.1", False), ("::1", False), ("::", False), ("fe80::1", False),
+        ("fc00::1", False), ("ff02::1", False), ("::ffff:127.0.0.1", False), ("::ffff:10.0.0.1", False),
+        ("64:ff9b::a9fe:a9fe", False), ("2002:7f00:1::", False), ("2001:0:4136:e378:8000:63bf:3fff:fdd2", False),
+    ],
+)  # fmt: skip
+def test_which_addresses_are_anybodys(address: str, *, public: bool) -> None:
+    assert is_public(ipaddress.ip_address(address)) is public
+
+
+def test_the_last_hour_is_sixty_minutes_and_the_one_under_way() -> None:
+    recent = Recent(Totals(0, 0, 0.0, 0))
+    for number in range(1, 101):
+        recent.mark(Totals(number, 10 * number, 0.5 * number, number))
+    minutes = recent.minutes(Totals(103, 1_000, 50.0, 100))
+    assert len(minutes) == 60
+    assert minutes[0] == Minute(1, 10, 0.5)
+    assert minutes[-1] == Minute(3, 0, None)
+
+
+def test_a_drop_is_followed_until_its_commit_and_others_are_not() -> None:
+    drops = Drops()
+    drops.observe(Published("d", "c0", 3, 0.1, (DELIVERY,)))
+    drops.expect("drop", "a.txt", 3)
+    waiting = drops.add("drop", "a.txt", 3)
+    assert drops.since(0, 10) == [waiting]
+    drops.observe(Published("d", "c1", 3, 0.1, (DELIVERY._replace(size_bytes=4), DELIVERY._replace(path="b.txt"))))
+    assert drops.since(waiting.number, 10) == []
+    drops.observe(Published("d", "c2", 3, 0.1, (DELIVERY,)))
+    [published] = drops.since(waiting.number, 10)
+    assert (published.fate, published.commit, published.repo_path) == ("published", "c2", "in/a.txt")
+    drops.observe(Published("d", "c3", 3, 0.1, (DELIVERY,)))
+    assert drops.since(published.number, 10) == []
+
+
+def test_what_is_told_before_the_drop_is_noted_counts() -> None:
+    drops = Drops()
+    drops.expect("drop", "a.txt", 3)
+    drops.observe(Skipped("drop", "a.txt", "in/a.txt", "unchanged"))
+    assert drops.since(0, 10) == []
+    drops.add("drop", "a.txt", 3)
+    assert [each.fate for each in drops.since(0, 10)] == ["unchanged"]
+
+
+def test_a_drop_in_quarantine_may_be_published_yet() -> None:
+    drops = Drops()
+    drops.expect("drop", "a.txt", 3)
+    drops.add("drop", "a.txt", 3)
+    drops.observe(SetAside("drop", "a.txt", "bad"))
+    [aside] = drops.since(0, 10)
+    assert (aside.fate, aside.reason) == ("quarantined", "bad")
+    drops.observe(Published("d", "c1", 3, 0.1, (DELIVERY,)))
+    assert [each.fate for each in drops.since(aside.number, 10)] == ["published"]
+
+
+def test_the_oldest_drops_are_forgotten() -> None:
+    drops = Drops(most=2)
+    for name in ("a", "b", "c"):
+        drops.expect("drop", name, 1)
+        drops.add("drop", name, 1)
+    assert [each.path for each in drops.since(0, 10)] == ["b", "c"]
+    assert [each.path for each in drops.since(0, 1)] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("127.0.0.1:8787", ("127.0.0.1", 8787)), ("localhost:1", ("127.0.0.1", 1)), ("[::1]:80", ("::1", 80)),
+        ("0.0.0.0:0", ("0.0.0.0", 0)),  # noqa: S104  only read
+    ],
+)  # fmt: skip
+def test_an_address_and_a_port(text: str, found: tuple[str, int]) -> None:
+    assert split_address(text) == found
+
+
+@pytest.mark.parametrize(
+    "text", ["8787", "127.0.0.1", "127.0.0.1:", "example.org:80", "127.0.0.1:70000", ":80", "::1:x"]
+)
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="as 127"):
+        split_address(text)
