@@ -32,7 +32,7 @@ REPO = ("dataset", "acme/drop")
 PREFIX = "incoming/"
 WRITERS = 2
 LONGEST_LIFE_S = 3.0
-CALM_TIMEOUT_S = 180.0  # the longest backoff is 60 s
+CALM_TIMEOUT_S = 400.0  # a lost commit is waited for 120 s, and the longest backoff is 60 s
 QUOTA_WORDS = (
     '{"error": "You have exceeded the rate limit for repository commits (128 per hour).'
     ' You can retry this action in about 1 second."}'
@@ -52,6 +52,11 @@ def contains(disk: Disk, held: Disk) -> bool:
     return all(held.get(path) == content for path, content in disk.items())
 
 
+def emptied(disk: Disk, held: Disk) -> bool:
+    """A drop folder: everything was taken away, and something is there."""
+    return not disk and bool(held)
+
+
 @dataclass(frozen=True)
 class Case:
     """One way to run the daemon, and what is then to be true of the Hub."""
@@ -59,10 +64,29 @@ class Case:
     options: tuple[str, ...]
     agrees: Callable[[Disk, Disk], bool]
     may_delete: bool  # whether commits may delete what the writers removed
+    writers_do: str = "all"
+    is_archived: bool = False  # whether what was published is in the archive, once
 
 
 MIRROR = Case(("--on-delete", "mirror"), equals, may_delete=True)
+GROUPED = Case(("--on-delete", "mirror", "--group", "directory"), equals, may_delete=True)
+DELETED = Case(("--on-delete", "mirror", "--after-upload", "delete"), emptied, may_delete=False, writers_do="drops")
+ARCHIVED = Case(
+    ("--on-delete", "mirror", "--after-upload", "archive", "--archive-dir", "{place}/archive"),
+    emptied,
+    may_delete=False,
+    writers_do="drops",
+    is_archived=True,
+)
 KEEP = Case(("--on-delete", "keep"), contains, may_delete=False)
+
+
+def sha256_of(file: Path) -> str:
+    return sha256_of_content(file.read_bytes())
+
+
+def sha256_of_content(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 @dataclass
@@ -125,7 +149,7 @@ class Storm:
 
     def _writer(self, number: int) -> subprocess.Popen[bytes]:
         program, seed = str(Path(witness.__file__)), f"{self.seed}/{number}"
-        arguments = [self.drop, self.place / "aside", self._list(number), number, seed, self.key]
+        arguments = [self.drop, self.place / "aside", self._list(number), number, seed, self.key, self.case.writers_do]
         return subprocess.Popen([sys.executable, program, *map(str, arguments)], stdin=subprocess.PIPE)
 
     def _list(self, number: int) -> Path:
@@ -134,7 +158,8 @@ class Storm:
     @contextmanager
     def _daemon(self, name: str) -> Iterator[Running]:
         dest = f"hf://datasets/{REPO[1]}/{PREFIX.rstrip('/')}"
-        arguments = ["run", str(self.drop), dest, "--create-repo", "--quiet-s", "0.05", *self.case.options]
+        arguments = ["run", str(self.drop), dest, "--create-repo", "--quiet-s", "0.05"]
+        arguments += [option.format(place=self.place) for option in self.case.options]
         env = environment(
             self.proxy.url, self.place, HF_WATCH_COMMIT__PER_HOUR="0", HF_WATCH_MEMORY__INLINE_BYTES="200000"
         )
@@ -217,6 +242,12 @@ class Storm:
                 testimony.hear_removed(path.removeprefix(PREFIX))
         assert set(self.hub.files(*REPO)) <= UNASKED | {PREFIX + path for path in testimony.paths}
         assert len(commits) > 1
+        if self.case.writers_do == "drops":
+            testimony.hear_last(self._held())
+        if self.case.is_archived:
+            kept = Counter(sha256_of(file) for file in (self.place / "archive").rglob("*") if file.is_file())
+            assert max(kept.values()) == 1, "a file was archived twice"
+            assert {sha256_of_content(content) for content in self._held().values()} <= set(kept)
 
 
 @dataclass
@@ -247,6 +278,12 @@ class Testimony:
             since = self._heard.get(path, 0)
             assert sha256 in versions[since:], f"{path}: the Hub went back to {content[:80]!r}"
             self._heard[path] = versions.index(sha256, since)
+
+    def hear_last(self, held: Disk) -> None:
+        """The Hub holds the last version of each path that had one writer."""
+        last = {path: versions[-1] for path, versions in self.finished.items() if not path.startswith("shared/")}
+        found = {path: sha256_of_content(content) for path, content in held.items()}
+        assert {path: found.get(path) for path in last} == last
 
     def hear_removed(self, path: str) -> None:
         assert path in self.removed, f"{path}: deleted, though nobody had removed it"

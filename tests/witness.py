@@ -1,6 +1,7 @@
 """A process that writes below a watched root and keeps a signed list of every content that it finished.
 
-As a program: `witness.py ROOT ASIDE LIST NUMBER SEED KEY`. It goes on until its standard input ends; ASIDE is a
+As a program: `witness.py ROOT ASIDE LIST NUMBER SEED KEY DOES`, where DOES is `all`, or `drops` for one who only puts
+files there. It goes on until its standard input ends; ASIDE is a
 directory on the root's file system. Everything but what lies in `shared/` is its own: nobody else writes there.
 """
 
@@ -61,7 +62,10 @@ def read_list(file: Path, key: str) -> list[dict[str, Any]]:
 class Witness:
     """The writer: one operation at a time, drawn by chance, and noted."""
 
-    def __init__(self, root: Path, aside: Path, signed: SignedList, number: int, chance: random.Random) -> None:
+    def __init__(
+        self, root: Path, aside: Path, signed: SignedList, number: int, chance: random.Random, does: str
+    ) -> None:
+        self._does = does
         self._root = root
         self._aside = aside / f"w{number}"
         self._own = f"w{number}"
@@ -75,6 +79,8 @@ class Witness:
             self.write: 6, self.append: 3, self.rename_into_place: 5, self.share: 2,
             self.delete: 4, self.move: 3, self.move_tree: 1, self.delete_tree: 1,
         }  # fmt: skip
+        if self._does == "drops":
+            acts = {self.write: 1, self.rename_into_place: 1}
         self._chance.choices(list(acts), list(acts.values()))[0]()
 
     def write(self) -> None:
@@ -187,8 +193,8 @@ class Witness:
         (self._root / path).parent.mkdir(parents=True, exist_ok=True)
 
 
-def main(root: str, aside: str, signed: str, number: str, seed: str, key: str) -> None:
-    witness = Witness(Path(root), Path(aside), SignedList(Path(signed), key), int(number), random.Random(seed))  # noqa: S311  a plan of writes
+def main(root: str, aside: str, signed: str, number: str, seed: str, key: str, does: str) -> None:
+    witness = Witness(Path(root), Path(aside), SignedList(Path(signed), key), int(number), random.Random(seed), does)  # noqa: S311  a plan of writes
     while not witness.rest(LONGEST_REST_S):
         witness.act()
 

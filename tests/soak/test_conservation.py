@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conservation import KEEP, MIRROR, Storm
+from tests.conservation import ARCHIVED, DELETED, GROUPED, KEEP, MIRROR, Storm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,4 +14,5 @@ if TYPE_CHECKING:
 
 @pytest.mark.timeout(3_600)
 def test_what_was_finished_arrives_whatever_fails(seed: int, kills: int, tmp_path: Path) -> None:
-    Storm(tmp_path, KEEP if seed % 3 == 0 else MIRROR, seed, kills).run()
+    case = (KEEP, MIRROR, MIRROR, DELETED, ARCHIVED, GROUPED)[seed % 6]
+    Storm(tmp_path, case, seed, kills).run()
