@@ -138,7 +138,7 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
         after_upload=after_upload,
         guard=guard,
         steering=Steering(targets=targets, publisher=publisher, guard=guard, ledger=around.ledger, clock=around.clock),
-        reporter=Reporter(name, targets, publisher, guard),
+        reporter=Reporter(name, targets, publisher, guard, around.clock),
         pacing=Pacing(
             name,
             CommitSize(spec.max_files, spec.most_files, spec.max_files),

@@ -221,8 +221,8 @@ class Composer:
 def _steered(destination: Destination, targets: Targets, assembled: Assembled) -> list[Steered]:
     status = _Status(assembled.worker)
     return [
-        Steered(spec.name, spec.source, spec.mapping, destination, index, assembled.inbox, status, spec.wanted)
-        for index, (_, spec) in enumerate(targets)
+        Steered(spec.name, spec.source, spec.mapping, destination, index, assembled.inbox, status, each, spec.wanted)
+        for index, (each, spec) in enumerate(targets)
     ]
 
 

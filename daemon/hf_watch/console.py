@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hf_watch.checks import Check
-    from hf_watch.control.contract import CommitsView, DoneView, FlushView, StatusView, TargetView
+    from hf_watch.control.contract import CommitsView, DoneView, FilesView, FlushView, StatusView, TargetView
     from hf_watch.explain import Explanation
     from hf_watch.model import Receipt, Upload
     from hf_watch.preview import Estimate, Item, Preview
@@ -261,6 +261,17 @@ def flush_text(flush: FlushView) -> Iterator[str]:
             yield f"  {left.target}: {left.path or 'all of it'}  ({left.reason})"
         if flush.left_count > SHOWN_ITEMS:
             yield f"  … and {flush.left_count - SHOWN_ITEMS} more (--json lists them)"
+
+
+def published_text(files: FilesView) -> Iterator[str]:
+    """The lines of `history PATH`."""
+    for each in files.files:
+        commit = each.url or "by a commit that is not remembered, or held before"
+        yield f"{each.at or '-':25}  {size_text(each.bytes or 0):>9}  {each.target}: {each.path}  {commit}"
+    if files.next is not None:
+        yield "… and more (--limit shows more of them)"
+    if not files.files:
+        yield "nothing is known to be published there"
 
 
 def history_text(commits: CommitsView) -> Iterator[str]:

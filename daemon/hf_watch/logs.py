@@ -185,5 +185,10 @@ def _clean(value: Any, key: str = "") -> Any:
     return redacted(text) if key == "exception" else printable(redacted(text))
 
 
+def masked(values: Any) -> Any:
+    """What JSON can say of the values, with every text redacted that is or looks like a secret."""
+    return _clean(values)
+
+
 def _all_clean(values: Iterable[Any]) -> list[Any]:
     return [_clean(each) for each in values]

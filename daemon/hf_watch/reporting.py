@@ -1,11 +1,11 @@
 """What a worker says of itself while it runs: hf_watch.status, put together on its own thread, many times a second.
 
-Nothing here may cost more the more files wait.
+Nothing here may cost more the more files wait, but for the list of them, which is made once a second at the most.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hf_watch.findings import Found
@@ -13,19 +13,22 @@ from hf_watch.model import Staged
 from hf_watch.status import Sending, TargetStatus, WorkerStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from hf_watch.deletions import DeleteGuard
     from hf_watch.findings import Lost
     from hf_watch.publish import Parcel, Publisher, Ready
+    from hf_watch.settle import Waiting
     from hf_watch.target import Target
+
+LISTED_EVERY_S = 1.0
 
 
 @dataclass(slots=True)
 class _Flight:
     """What is under way from one target to the Hub."""
 
-    files: int = 0
+    waits: list[Waiting] = field(default_factory=list)  # never changed once it is published
     size_bytes: int = 0
     sending: tuple[Sending, ...] = ()
     oldest: float | None = None
@@ -33,7 +36,7 @@ class _Flight:
     held_bytes: int = 0
 
     def add(self, origin: Found | Lost, held_bytes: int) -> None:
-        self.files += 1
+        self.waits.append(origin.waiting)
         self.oldest = earliest(self.oldest, origin.waiting.since)
         self.settled_since = earliest(self.settled_since, origin.waiting.settled_since)
         self.held_bytes += held_bytes
@@ -48,13 +51,31 @@ class _Flight:
 Flights = dict[str, _Flight]
 
 
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """What waited in one target when its settler had changed so often."""
+
+    changes: int = 0
+    waits: Sequence[Waiting] = ()
+
+
 class Reporter:
     """Knows what one destination's worker is about."""
 
-    def __init__(self, destination: str, targets: Sequence[Target], publisher: Publisher, guard: DeleteGuard) -> None:
+    def __init__(
+        self,
+        destination: str,
+        targets: Sequence[Target],
+        publisher: Publisher,
+        guard: DeleteGuard,
+        clock: Callable[[], float],
+    ) -> None:
         self._destination = destination
         self._targets = targets
         self._publisher = publisher
+        self._clock = clock
+        self._listings = [_Listing() for _ in targets]
+        self._listed_at = -LISTED_EVERY_S
         self._guard = guard
         self._parcels: Sequence[Parcel] = ()
         self._in_hand: Flights = {}
@@ -70,14 +91,31 @@ class Reporter:
     ) -> WorkerStatus:
         """The worker as it is. `gathered` is what is being read and sent right now."""
         flights = self._flights() if gathered is None else _flights((each, _read_bytes(each)) for each in gathered)
+        self._list()
         targets = tuple(
-            _target(target, flights.get(target.spec.name) or _Flight(), self._guard) for target in self._targets
+            _target(target, flights.get(target.spec.name) or _Flight(), self._guard, listing)
+            for target, listing in zip(self._targets, self._listings, strict=True)
         )
         dues = [due for target in self._targets if (due := target.next_due()) is not None]
         return WorkerStatus(
             self._destination, targets, reason, is_refused, not_before, min(dues, default=None), committed_at,
             self._publisher.files, self._publisher.size_bytes,
         )  # fmt: skip
+
+    def next_listing(self) -> float | None:
+        """When what waits is to be listed anew; None while it is as it was."""
+        return self._listed_at + LISTED_EVERY_S if self._is_listing_old() else None
+
+    def _list(self) -> None:
+        if self._is_listing_old() and self._clock() >= self._listed_at + LISTED_EVERY_S:
+            self._listed_at = self._clock()
+            self._listings = [_Listing(each.settler.changes, each.settler.waits()) for each in self._targets]
+
+    def _is_listing_old(self) -> bool:
+        return any(
+            target.settler.changes != listing.changes
+            for target, listing in zip(self._targets, self._listings, strict=True)
+        )
 
     def _flights(self) -> Flights:
         """What is in hand, counted once for as long as it stays the same."""
@@ -103,13 +141,13 @@ def _held_bytes(ready: Ready) -> int:
     return ready.operation.held_bytes if isinstance(ready.operation, Staged) else 0
 
 
-def _target(target: Target, flight: _Flight, guard: DeleteGuard) -> TargetStatus:
+def _target(target: Target, flight: _Flight, guard: DeleteGuard, listing: _Listing) -> TargetStatus:
     settler = target.settler
     return TargetStatus(
         target.spec.name,
         target.state,
         len(settler),
-        flight.files,
+        len(flight.waits),
         earliest(settler.oldest(), flight.oldest),
         earliest(settler.settled_since(), flight.settled_since),
         flight.held_bytes,
@@ -118,6 +156,8 @@ def _target(target: Target, flight: _Flight, guard: DeleteGuard) -> TargetStatus
         flight.size_bytes,
         flight.sending,
         refusal=target.refusal,
+        waits=listing.waits,
+        flies=flight.waits,
     )
 
 

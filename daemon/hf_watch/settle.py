@@ -48,6 +48,13 @@ class Waiting:
         """When it was, or is going to be, quiet."""
         return self.due if self.settled is None else self.settled
 
+    @property
+    def trouble(self) -> str | None:
+        """What keeps it from being published that is the file's own, for a person; None: nothing that is known."""
+        if self.looks:
+            return "it is being written"
+        return "it cannot be read" if self.named else None
+
 
 class _Order:
     """The waiting paths by one of their times. What does not hold any more is skipped when it comes up."""
@@ -86,6 +93,7 @@ class Settler:
     """The paths of one root that wait to become quiet. One thread owns it."""
 
     def __init__(self, quiet_s: float, max_wait_s: float, most_put_off: int = MOST_PUT_OFF) -> None:
+        self.changes = 0  # how often anything about what waits has changed
         self._quiet_s = quiet_s
         self._max_wait_s = max_wait_s
         self._most_put_off = most_put_off
@@ -184,6 +192,7 @@ class Settler:
         """Remove and return at most `limit` due paths, the longest due first."""
         taken: list[Waiting] = []
         while len(taken) < limit and (first := self._by_due.first()) is not None and first.due <= now:
+            self.changes += 1
             taken.append(self._waiting.pop(first.path))
             self._put_off.discard(first.path)
         return taken
@@ -218,12 +227,17 @@ class Settler:
         firsts = (self._by_due.first(), self._by_settled.first())
         return min((first.settled_since for first in firsts if first is not None), default=None)
 
+    def waits(self) -> tuple[Waiting, ...]:
+        """All that waits; some 0.1 ms for 20,000 paths."""
+        return tuple(self._waiting.values())
+
     def waits_since(self, mark: float) -> list[Waiting]:
         """What was first hinted at no later than `mark`, the longest waiting first."""
         return sorted((each for each in self._waiting.values() if each.since <= mark), key=lambda each: each.since)
 
     def forget(self) -> None:
         """Drop everything: a scan of the root is going to find it again."""
+        self.changes += 1
         self._waiting.clear()
         self._put_off.clear()
         for order in (self._by_due, self._by_age, self._by_settled):
@@ -242,6 +256,7 @@ class Settler:
 
     def _put(self, waiting: Waiting) -> None:
         old = self._waiting.get(waiting.path)
+        self.changes += 1
         self._waiting[waiting.path] = waiting
         self._by_due.push(waiting)
         if old is None or old.since != waiting.since:

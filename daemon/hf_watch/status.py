@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,6 +21,21 @@ class TargetState(Enum):
     SCANNING = "scanning"  # something is still to be found out by looking
     WATCHING = "watching"
     LOST = "lost"  # there is no such directory, or another one stands in its place
+
+
+class Unpublished(Protocol):
+    """A path that was hinted at and is not on the Hub yet; never changed."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def since(self) -> float:
+        """When it was first hinted at."""
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps it from being published that is the file's own, if anything does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +65,8 @@ class TargetStatus:
     in_flight_bytes: int = 0
     sending: tuple[Sending, ...] = ()  # the large ones among what is in flight, while they are sent
     refusal: str | None = None  # why nothing of it may be published until a person acts
+    waits: Sequence[Unpublished] = ()  # what waits, up to a second ago
+    flies: Sequence[Unpublished] = ()  # what is in flight
 
     def lag_s(self, now: float) -> float:
         """For how long the longest settled content has been unpublished."""

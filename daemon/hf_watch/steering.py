@@ -228,9 +228,7 @@ class Steering:
 def _why(target: Target, waiting: Waiting) -> str:
     if target.is_paused:
         return "the target is paused"
-    if waiting.looks:
-        return "it is being written"
-    return "it cannot be read" if waiting.named else "it was not published in time"
+    return waiting.trouble or "it was not published in time"
 
 
 def _answer(left: Sequence[Left]) -> Answer:

@@ -267,7 +267,7 @@ class Worker:
         moments += [moment for target in self._targets if (moment := target.next_walk()) is not None]
         others = (
             self._next_publish(), self._steering.next_check(), self._snapshots.second_look.next_due(),
-            self._guard.next_check(),
+            self._guard.next_check(), self._reporter.next_listing(),
         )  # fmt: skip
         moments += [moment for moment in others if moment is not None]
         if self._stop_by is not None:

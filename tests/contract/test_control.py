@@ -8,11 +8,9 @@ import shutil
 import socket
 import stat
 import tempfile
-import threading
 import time
-from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,105 +22,25 @@ from hypothesis import strategies as st
 from hf_watch.commands import Answer, Barrier, Flush, Left, Pause, Resume, Retry
 from hf_watch.control import place
 from hf_watch.control.api import OPERATIONS, openapi
-from hf_watch.control.client import Client, UnknownPathError, connected
-from hf_watch.control.daemon import Daemon, Roster, Steered
-from hf_watch.control.pauses import Bound, Pauses
+from hf_watch.control.client import UnknownPathError, connected
+from hf_watch.control.pauses import Bound
 from hf_watch.control.server import Bounds, Control, serving
 from hf_watch.control.tallies import Tallies
 from hf_watch.errors import ConfigError, HfWatchError, NotRunningError
-from hf_watch.inbox import Inbox
 from hf_watch.ledger import Intended, Ledger
-from hf_watch.mapping import Mapping
-from hf_watch.model import Destination, Digest
 from hf_watch.status import TargetState, TargetStatus, WorkerStatus
 from tests.disk import without_privileges
 from tests.eventually import eventually
+from tests.seat import ALL_IS_WELL, DESTINATION, DIGEST, Seat, raw
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from hf_watch.commands import Command, Request
-
-DESTINATION = Destination("https://hub.example", "dataset", "acme/drop", "main")
-DIGEST = Digest(b"a" * 32, b"b" * 20)
-ALL_IS_WELL = WorkerStatus(str(DESTINATION), (TargetStatus("drop", TargetState.WATCHING),))
-
-
-@dataclass
-class Seat:
-    """A daemon of one target; the test is its worker."""
-
-    directory: Path
-    status: WorkerStatus = ALL_IS_WELL
-    inbox: Inbox = field(default_factory=Inbox)
-    clock: Callable[[], float] = time.monotonic
-    refused: str | None = None  # what becomes of a reload
-
-    @property
-    def drop(self) -> Path:
-        return self.directory / "drop"
-
-    @property
-    def ledger_file(self) -> Path:
-        return self.directory / "ledger.sqlite3"
-
-    def daemon(self) -> Daemon:
-        pauses = Pauses(self.directory / "paused.json")
-        target = Steered("drop", str(self.drop), Mapping("in"), DESTINATION, 0, self.inbox, lambda: self.status)
-        roster = Roster((target,))
-        return Daemon(
-            roster, self.ledger_file, pauses, pauses.load(), DESTINATION.endpoint, 300.0, self.clock, self.ask_reload
-        )
-
-    def ask_reload(self) -> Future[str | None]:
-        answer: Future[str | None] = Future()
-        answer.set_result(self.refused)
-        return answer
-
-    @contextmanager
-    def serving(self, bounds: Bounds | None = None) -> Iterator[Client]:
-        with serving(self.daemon(), self.directory, {}, bounds), connected([self.directory]) as client:
-            yield client
-
-    @contextmanager
-    def answering(self, answer: Answer) -> Iterator[list[Command]]:
-        """Do what a worker does, and keep what was asked."""
-        asked: list[Command] = []
-        is_over = threading.Event()
-
-        def work() -> None:
-            while not is_over.is_set():
-                self.inbox.take(None)
-                for request in self.inbox.requests():
-                    asked.append(request.command)
-                    request.answer(answer)
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        try:
-            yield asked
-        finally:
-            is_over.set()
-            self.inbox.wake()
-            thread.join()
-
-    def next_request(self) -> Request:
-        return eventually(self.inbox.requests, "a request")[0]
+    from collections.abc import Iterator
 
 
 @pytest.fixture(name="seat")
 def _seat(tmp_path: Path) -> Seat:
     (tmp_path / "drop").mkdir()
     return Seat(tmp_path)
-
-
-def _raw(seat: Seat, method: str, path: str, **more: Any) -> httpx2.Response:
-    """A request as another program would make it."""
-    with (
-        place.found([seat.directory]) as short,
-        httpx2.Client(transport=httpx2.HTTPTransport(uds=short), base_url="http://x") as http,
-    ):
-        return http.request(method, path, **more)
 
 
 def test_the_status_is_what_the_worker_published_without_a_word_of_it(seat: Seat) -> None:
@@ -180,13 +98,13 @@ def test_the_quarantine_comes_page_by_page_and_each_path_once(seat: Seat) -> Non
     with seat.serving() as client:
         assert client.status().targets[0].quarantined == len(names)
         assert client.status().health == "degraded"
-        page = _raw(seat, "GET", "/v1/quarantine?limit=4").json()
+        page = raw(seat, "GET", "/v1/quarantine?limit=4").json()
         while True:
             assert all(each["reason"] == "too odd" for each in page["quarantined"])
             found += [each["path"] for each in page["quarantined"]]
             if page["next"] is None:
                 break
-            page = _raw(seat, "GET", "/v1/quarantine", params={"limit": 4, "after": page["next"]}).json()
+            page = raw(seat, "GET", "/v1/quarantine", params={"limit": 4, "after": page["next"]}).json()
     assert sorted(found) == sorted([*names[:-2], "\\udcff odd", "top"])
 
 
@@ -352,7 +270,7 @@ def test_no_more_commands_than_are_allowed_wait(seat: Seat) -> None:
             waiting.connect(short)
             waiting.sendall(b'POST /v1/flush HTTP/1.1\r\nHost: x\r\nContent-Length: 14\r\n\r\n{"wait": true}')
         eventually(lambda: len(seat.inbox._requests) == 64, "64 flushes")
-        assert _raw(seat, "POST", "/v1/retry").status_code == 503
+        assert raw(seat, "POST", "/v1/retry").status_code == 503
 
 
 @pytest.mark.parametrize(
@@ -383,7 +301,7 @@ def test_what_makes_no_sense_is_refused_in_json(
     seat: Seat, method: str, path: str, body: bytes | None, code: int
 ) -> None:
     with seat.serving():
-        response = _raw(seat, method, path, content=body)
+        response = raw(seat, method, path, content=body)
     assert response.status_code == code
     assert response.json()["error"]
     assert seat.inbox.requests() == []
@@ -431,7 +349,7 @@ def _served(seat: Seat) -> Iterator[tuple[Seat, httpx2.Client]]:
 
 def test_the_description_has_every_route_and_only_models_that_are_there(seat: Seat) -> None:
     with seat.serving():
-        described = _raw(seat, "GET", "/v1/openapi.json").json()
+        described = raw(seat, "GET", "/v1/openapi.json").json()
     assert described == openapi()
     assert set(described["paths"]) == {each.path for each in OPERATIONS}
     for each in OPERATIONS:

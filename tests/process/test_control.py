@@ -59,6 +59,32 @@ def test_status_says_that_all_is_well_and_that_nothing_runs(hub: LocalHub, at: P
     assert at.say("flush", "--wait").returncode == 3
 
 
+def test_history_names_the_commit_that_published_a_path_last(hub: LocalHub, at: Place) -> None:
+    (at.drop / "d").mkdir()
+    with at.running() as daemon:
+        (at.drop / "a.txt").write_text("a")
+        (at.drop / "d" / "b.txt").write_text("b")
+        assert at.say("flush", "--wait").returncode == 0
+        first = hub.head("dataset", "acme/drop")
+        (at.drop / "a.txt").write_text("another")
+        assert at.say("flush", "--wait").returncode == 0
+        latest = hub.head("dataset", "acme/drop")
+        assert latest != first
+        found = at.say("history", str(at.drop / "a.txt"))
+        assert found.returncode == 0, found.stderr
+        assert latest.encode() in found.stdout
+        below = json.loads(at.say("history", "d", "--json").stdout)["files"]
+        assert [(each["path"], each["repo_path"], each["bytes"]) for each in below] == [
+            ("d/b.txt", "incoming/d/b.txt", 1)
+        ]
+        assert below[0]["commit"] in {
+            each["commit"] for each in json.loads(at.say("history", "--json").stdout)["commits"]
+        }
+        assert at.say("history", "nothing").returncode == 1
+        assert at.say("history", "/elsewhere").returncode == 1
+        assert daemon.stop() == 0
+
+
 def test_a_daemon_that_was_killed_does_not_run_and_the_next_one_answers(at: Place) -> None:
     with at.running() as daemon:
         daemon.kill()

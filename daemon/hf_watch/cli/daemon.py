@@ -6,7 +6,7 @@ import os
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from hf_watch.control.client import Client
-    from hf_watch.control.contract import DoneView
 
 WATCH_EVERY_S = 2.0
+
+V = TypeVar("V")
 
 
 def _finding_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -125,19 +126,18 @@ def retry(path: str | None, **where: Any) -> None:
     PATH is a file or directory: on this machine, or relative to the watched directory, as `status` shows it.
     """
     with _daemon(**where) as client:
-        done = _retried(client, path)
+        done = client.retry(None) if path is None else _by_path(client.retry, path)
     click.echo("\n".join(console.done_text("tried again", done)))
 
 
-def _retried(client: Client, path: str | None) -> DoneView:
+def _by_path(ask: Callable[[str], V], path: str) -> V:
+    """Ask about a path of this machine or, where no watched directory has it, one relative to a watched directory."""
     from hf_watch.control.client import UnknownPathError  # noqa: PLC0415  as in _daemon
 
-    if path is None:
-        return client.retry(None)
     try:
-        return client.retry(os.path.abspath(path))  # noqa: PTH100  the name need not be UTF-8
+        return ask(os.path.abspath(path))  # noqa: PTH100  the name need not be UTF-8
     except UnknownPathError:
-        return client.retry(path)
+        return ask(path)
 
 
 @click.command()
@@ -160,15 +160,23 @@ def flush(*, wait: bool, timeout_s: float | None, as_json: bool, **where: Any) -
 
 
 @click.command()
+@click.argument("path", required=False)
 @click.option("--json", "as_json", is_flag=True, help="for scripts")
-@click.option("--limit", type=click.IntRange(1, 1_000), default=20, show_default=True, help="so many commits")
+@click.option("--limit", type=click.IntRange(1, 1_000), default=20, show_default=True, help="so many lines")
 @_finding_options
-@_naming_arguments
-def history(*, as_json: bool, limit: int, **where: Any) -> None:
-    """List the latest commits of the running daemon."""
+def history(path: str | None, *, as_json: bool, limit: int, **where: Any) -> int:
+    """List the latest commits of the running daemon or, for PATH, when and in which commit it was published last.
+
+    PATH is a file or directory, as for `retry`. Exit 1 when nothing is known to be published there.
+    """
     with _daemon(**where) as client:
-        view = client.commits(limit=limit)
-    click.echo(view.model_dump_json(indent=2) if as_json else "\n".join(console.history_text(view)))
+        if path is None:
+            commits = client.commits(limit=limit)
+            click.echo(commits.model_dump_json(indent=2) if as_json else "\n".join(console.history_text(commits)))
+            return 0
+        files = _by_path(lambda each: client.files("published", each, limit=limit), path)
+    click.echo(files.model_dump_json(indent=2) if as_json else "\n".join(console.published_text(files)))
+    return 0 if files.files else exit_codes.FAILED
 
 
 @click.command()

@@ -6,8 +6,10 @@ import asyncio
 import inspect
 import json
 import os
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
+from urllib.parse import parse_qsl
 
 import structlog
 from pydantic import BaseModel, ValidationError
@@ -17,12 +19,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from hf_watch.commands import Answer, Barrier, ConfirmDeletes, Flush, Left, Pause, Resume, Retry
-from hf_watch.control import view
+from hf_watch.control import files, view
 from hf_watch.control.contract import (
     CommitsView,
     ConfirmQuestion,
     DoneView,
     ErrorView,
+    FileState,
+    FilesView,
     FlushQuestion,
     FlushView,
     LeftView,
@@ -32,6 +36,7 @@ from hf_watch.control.contract import (
     RetryQuestion,
     StatusView,
     TargetQuestion,
+    TargetsView,
 )
 from hf_watch.control.openapi import Operation, Query, document
 from hf_watch.control.tallies import Tallies
@@ -39,7 +44,7 @@ from hf_watch.errors import HfWatchError
 from hf_watch.paths import printable, within
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from starlette.requests import Request
 
@@ -96,20 +101,28 @@ class Api:
         """How every target is doing, and whether all is well."""
         return self.view()
 
+    async def targets(self, request: Request) -> BaseModel:
+        """The watched directories, and how each is set up."""
+        return view.targets(self.chosen(_asked(request).get("target")))
+
+    async def files(self, request: Request) -> BaseModel:
+        """Files by their state: what waits or is in flight, as it was a moment ago, is set aside, is published."""
+        asked = _asked(request)
+        meant = self._meant(self.chosen(asked.get("target")), asked.get("path"))
+        with _understood_page():
+            return files.files(self._daemon, meant, _state(asked.get("state")), asked.get("after", ""), _limit(asked))
+
     async def quarantine(self, request: Request) -> BaseModel:
         """What is set aside, and why."""
-        asked = request.query_params
+        asked = _asked(request)
         chosen = self.chosen(asked.get("target"))
-        limit = _limit(asked.get("limit"))
-        try:
-            return view.quarantine(self._daemon, chosen, asked.get("after", ""), limit)
-        except ValueError as error:
-            raise HTTPException(400, "after: give what the page before said as next") from error
+        with _understood_page():
+            return files.quarantine(self._daemon, chosen, asked.get("after", ""), _limit(asked))
 
     async def commits(self, request: Request) -> BaseModel:
         """The latest commits."""
-        asked = request.query_params
-        return view.commits(self._daemon, self.chosen(asked.get("target")), _limit(asked.get("limit")))
+        asked = _asked(request)
+        return view.commits(self._daemon, self.chosen(asked.get("target")), _limit(asked))
 
     async def pause(self, request: Request) -> BaseModel:
         """Go on watching, and publish nothing of a target until it is resumed, across restarts."""
@@ -140,9 +153,7 @@ class Api:
     async def retry(self, request: Request) -> BaseModel:
         """Take files out of quarantine, and try them again at once, whatever was waited for."""
         path = (await read_question(request, RetryQuestion)).path
-        meant = [(each, inside) for each in self._daemon.targets if (inside := _inside(each, path)) is not None]
-        if not meant:
-            raise HTTPException(404, "path: it lies in no watched directory")
+        meant = self._meant(self._daemon.targets, path)
         return await self._do([(each, Retry(each.index, inside)) for each, inside in meant])
 
     async def flush(self, request: Request) -> BaseModel:
@@ -203,6 +214,13 @@ class Api:
             raise HTTPException(404, f"target: {name!r} is unknown; there are: {known}")
         return chosen
 
+    def _meant(self, targets: Sequence[Steered], path: str | None) -> Sequence[tuple[Steered, str]]:
+        """Each target that a path may lie in, with the path relative to its root."""
+        meant = [(each, inside) for each in targets if (inside := _inside(each, path)) is not None]
+        if not meant:
+            raise HTTPException(404, "path: it lies in no watched directory")
+        return meant
+
     def _one_each(self) -> Sequence[Steered]:
         """One target of each worker."""
         return list({each.inbox: each for each in self._daemon.targets}.values())
@@ -212,9 +230,12 @@ class Api:
 
 
 LIMIT = Query("limit", {"type": "integer", "minimum": 1, "maximum": MOST_PAGE, "default": USUAL_PAGE})
-TARGET = Query("target", {"type": "string"})
+TARGET = Query("target")
+STATE = Query("state", {"type": "string", "enum": list(get_args(FileState))})
 OPERATIONS = (
     Operation("status", "GET", "/v1/status", StatusView),
+    Operation("targets", "GET", "/v1/targets", TargetsView, queries=(TARGET,)),
+    Operation("files", "GET", "/v1/files", FilesView, queries=(TARGET, STATE, Query("path"), Query("after"), LIMIT)),
     Operation("quarantine", "GET", "/v1/quarantine", QuarantineView, queries=(TARGET, Query("after"), LIMIT)),
     Operation("commits", "GET", "/v1/commits", CommitsView, queries=(TARGET, LIMIT)),
     Operation("pause", "POST", "/v1/pause", DoneView, TargetQuestion),
@@ -266,7 +287,31 @@ async def read_question(request: Request, model: type[Q]) -> Q:
         raise HTTPException(400, "the body is no JSON") from error
 
 
-def _limit(text: str | None) -> int:
+def _asked(request: Request) -> dict[str, str]:
+    """The parameters of a GET; a name in them need not be UTF-8."""
+    text = os.fsdecode(request.scope["query_string"])
+    return dict(parse_qsl(text, keep_blank_values=True, errors="surrogateescape"))
+
+
+def _state(text: str | None) -> FileState | None:
+    for each in get_args(FileState):
+        if each == text:
+            return cast("FileState", each)
+    if text is None:
+        return None
+    raise HTTPException(400, f"state: there are {', '.join(get_args(FileState))}")
+
+
+@contextmanager
+def _understood_page() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise HTTPException(400, "after: give what the page before said as next") from error
+
+
+def _limit(asked: Mapping[str, str]) -> int:
+    text = asked.get("limit")
     try:
         limit = USUAL_PAGE if text is None else int(text)
     except ValueError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlencode
 
 import httpx2
 
@@ -13,6 +14,7 @@ from hf_watch.control.contract import (
     CommitsView,
     DoneView,
     ErrorView,
+    FilesView,
     FlushView,
     QuarantineView,
     ReloadView,
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pydantic import BaseModel
+
+    from hf_watch.control.contract import FileState
 
 PATIENCE_S = 30.0  # for an answer that waits for no worker; a machine under load
 CONNECT_S = 10.0
@@ -49,6 +53,11 @@ class Client:
     def quarantine(self, *, limit: int) -> QuarantineView:
         """What is set aside, the first of it."""
         return self._ask("GET", f"/v1/quarantine?limit={limit}", QuarantineView)
+
+    def files(self, state: FileState, path: str | None, *, limit: int) -> FilesView:
+        """Files in one state, the first of them; UnknownPathError when `path` is nowhere in a watched directory."""
+        asked = {"state": state, "limit": str(limit)} | ({} if path is None else {"path": path})
+        return self._ask("GET", f"/v1/files?{urlencode(asked, errors='surrogateescape')}", FilesView)
 
     def commits(self, *, limit: int) -> CommitsView:
         """The latest commits."""

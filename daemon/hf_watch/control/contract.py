@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 
 Health = Literal["healthy", "degraded", "late"]
 State = Literal["starting", "scanning", "watching", "lost", "refused", "paused"]
+FileState = Literal["waiting", "in_flight", "quarantined", "published"]
 LONGEST_WAIT_S = 7 * 86_400.0
 
 
@@ -90,6 +91,46 @@ class QuarantineView(_Answer):
 
     quarantined: tuple[QuarantinedView, ...]
     next: str | None = Field(description="what to give as `after` for the next page; null: this is the last one")
+
+
+class FileView(_Answer):
+    """A file below a watched directory. What its state does not know is null."""
+
+    target: str
+    path: str
+    state: FileState
+    since_s: float | None = Field(default=None, description="age of its first hint, while it waits or is in flight")
+    reason: str | None = Field(default=None, description="why it is set aside, or what it waits for")
+    repo_path: str | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    commit: str | None = Field(
+        default=None, description="the one that put it there; null: the Hub held it already, or it is long ago"
+    )
+    url: str | None = Field(default=None, description="of the commit")
+    at: str | None = Field(default=None, description="when the commit was sent, or since when it is set aside")
+
+
+class FilesView(_Answer):
+    """A page of files: those in one state behind those in another, target by target."""
+
+    files: tuple[FileView, ...]
+    next: str | None = Field(description="what to give as `after` for the next page; null: this is the last one")
+
+
+class TargetSettingsView(_Answer):
+    """One watched directory as it was set up."""
+
+    target: str = Field(description="its name in logs and commands")
+    source: str
+    dest: str
+    settings: dict[str, Any] = Field(description="as in the configuration file; what looks like a secret is masked")
+
+
+class TargetsView(_Answer):
+    """The watched directories."""
+
+    targets: tuple[TargetSettingsView, ...]
 
 
 class CommitsView(_Answer):

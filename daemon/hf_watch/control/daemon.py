@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hf_watch.inbox import Inbox
     from hf_watch.mapping import Mapping
     from hf_watch.model import Destination
+    from hf_watch.settings import TargetSettings
     from hf_watch.status import WorkerStatus
 
 
@@ -32,12 +33,18 @@ class Steered:
     index: int  # among the targets of its worker
     inbox: Inbox
     status: Callable[[], WorkerStatus]
+    settings: TargetSettings
     wanted: Filter = Filter()  # noqa: RUF009  it never changes
 
     @property
     def directory(self) -> str:
         """The watched directory, from the root of the file system on."""
         return os.path.abspath(self.source)  # noqa: PTH100  the name need not be UTF-8
+
+    @property
+    def root(self) -> tuple[Destination, str, str]:
+        """What the ledger keys it by."""
+        return self.destination, self.source, self.mapping.key
 
     @property
     def dest(self) -> str:

@@ -63,9 +63,8 @@ class Tallies:
 
 
 def _tally(records: Records, each: Steered, midnight_s: float) -> Tally:
-    root = (each.destination, each.source, each.mapping.key)
     return Tally(
-        quarantined=records.count_aside(*root, besides=IGNORED_REASON),
-        published_today=records.published_since(*root, midnight_s),
-        latest=records.latest(*root),
+        quarantined=records.count_aside(*each.root, besides=IGNORED_REASON),
+        published_today=records.published_since(*each.root, midnight_s),
+        latest=records.latest(*each.root),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,11 +11,12 @@ from hf_watch.control.contract import (
     CommitsView,
     CommitView,
     LeftView,
-    QuarantinedView,
-    QuarantineView,
     StatusView,
+    TargetSettingsView,
+    TargetsView,
     TargetView,
 )
+from hf_watch.logs import masked
 from hf_watch.paths import printable
 from hf_watch.records import looked_into
 from hf_watch.status import TargetState
@@ -131,47 +131,28 @@ def commits(daemon: Daemon, chosen: Sequence[Steered], limit: int) -> CommitsVie
 
 
 def _commit(daemon: Daemon, destination: Destination, made: Made) -> CommitView:
-    place = f"{REPO_PLACES[destination.repo_type]}{destination.repo_id}"
     return CommitView(
-        destination=str(destination), commit=made.commit, url=f"{daemon.hub_url}/{place}/commit/{made.commit}",
-        at=_stamp(made.at_s), files=made.files, bytes=made.size_bytes,
+        destination=str(destination), commit=made.commit, url=commit_url(daemon, destination, made),
+        at=stamp(made.at_s), files=made.files, bytes=made.size_bytes,
     )  # fmt: skip
 
 
-def quarantine(daemon: Daemon, chosen: Sequence[Steered], after: str, limit: int) -> QuarantineView:
-    """A page of what is set aside, target by target. ValueError when `after` is not what a page said."""
-    first, path = _read_cursor(after) if after else (0, "")
-    found: list[QuarantinedView] = []
-    last: tuple[int, str] | None = None
-    with looked_into(daemon.ledger) as records:
-        for number, each in enumerate(chosen):
-            if number < first or len(found) > limit:
-                continue
-            page = records.aside(
-                each.destination, each.source, each.mapping.key, after=path if number == first else "",
-                limit=limit + 1 - len(found),
-            )  # fmt: skip
-            for aside in page:
-                if len(found) < limit:
-                    last = (number, aside.path)
-                found.append(
-                    QuarantinedView(
-                        target=each.name, path=printable(aside.path), reason=aside.reason, at=_stamp(aside.at_s)
-                    )
-                )
-    is_last = len(found) <= limit
-    return QuarantineView(quarantined=tuple(found[:limit]), next=None if is_last or last is None else _cursor(*last))
+def commit_url(daemon: Daemon, destination: Destination, made: Made) -> str:
+    """Where a browser finds a commit."""
+    return f"{daemon.hub_url}/{REPO_PLACES[destination.repo_type]}{destination.repo_id}/commit/{made.commit}"
 
 
-def _cursor(number: int, path: str) -> str:
-    return urlsafe_b64encode(b"%d/%s" % (number, os.fsencode(path))).decode()
-
-
-def _read_cursor(text: str) -> tuple[int, str]:
-    number, slash, path = urlsafe_b64decode(text.encode()).partition(b"/")
-    if not slash:
-        raise ValueError(text)
-    return int(number), os.fsdecode(path)
+def targets(chosen: Sequence[Steered]) -> TargetsView:
+    """What each target is told."""
+    return TargetsView(
+        targets=tuple(
+            TargetSettingsView(
+                target=each.name, source=printable(each.directory), dest=each.dest,
+                settings=masked(each.settings.model_dump(mode="json")),
+            )
+            for each in chosen
+        )
+    )  # fmt: skip
 
 
 def left(chosen: Sequence[Steered], found: Sequence[Left]) -> Iterator[LeftView]:
@@ -181,5 +162,6 @@ def left(chosen: Sequence[Steered], found: Sequence[Left]) -> Iterator[LeftView]
         yield LeftView(target=names[each.target], path=printable(each.path), reason=each.reason)
 
 
-def _stamp(at_s: float) -> str:
+def stamp(at_s: float) -> str:
+    """A moment of the wall clock, as the answers write it."""
     return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds")
