@@ -13,19 +13,21 @@ OPEN = Path("/proc/self/fd")
 ABOUT = Path("/proc/self/fdinfo")
 
 
-def read_bytes(fd: int, inode: int) -> int:
-    """The furthest position that another descriptor of this process has in the file behind `fd`; 0 when there is none.
+def read_bytes(fd: int, inode: int) -> int | None:
+    """The furthest position that another descriptor of this process has in the file behind `fd`.
+
+    None when there is no other: it was not begun to be read, or all of it was.
 
     From any thread. `fd` may be closed, or stand for another file, at any time: `inode` says which file is meant.
     """
     try:
         wanted = os.fstat(fd)
     except OSError:
-        return 0  # it is sent, and was closed
+        return None  # it is sent, and was closed
     if wanted.st_ino != inode:
-        return 0
+        return None
     others = [each for each in OPEN.iterdir() if each.name != str(fd) and _is(each, wanted)]
-    return max((_position(each.name) for each in others), default=0)
+    return max((_position(each.name) for each in others), default=None)
 
 
 def _is(link: Path, wanted: os.stat_result) -> bool:

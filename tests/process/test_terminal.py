@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from tests.terminal import Session
 
+LARGE_BYTES = 40 << 20  # above what is held in memory
 PAINTS = re.compile(rb"\x1b\[\d+A")  # up, to where the picture begins
 COLOURS = re.compile(rb"\x1b\[[0-9;]*3\d[;m]")
 HIDDEN_CURSOR = b"\x1b[?25l"
@@ -129,6 +131,34 @@ def test_who_must_leave_at_once_leaves_the_terminal_as_it_was(hub: LocalHub, at:
     hub.faults.clear()
 
 
+def test_a_large_file_has_a_bar_the_small_ones_a_number(hub: LocalHub, at: Place) -> None:
+    hub.faults.add("/shards", Fault(hang=True), times=None)  # the last that is sent of it
+    (at.drop / "big[1].bin").write_bytes(os.urandom(LARGE_BYTES))
+    (at.drop / "small.txt").write_text("a")
+    with _run(at) as session:
+        rows = session.terminal.shows("big[1].bin ")
+        assert any("drop: 1 file, 1 B under way" in row for row in rows)
+        hub.faults.clear()
+        session.terminal.shows("ago  2 files")
+        session.signal(signal.SIGTERM)
+        assert session.wait() == 0
+
+
+def test_after_a_reload_the_log_stays_above(at: Place) -> None:
+    with _run(at) as session:
+        session.terminal.shows("watching")
+        session.signal(signal.SIGHUP)
+        rows = session.terminal.shows("settings.reloaded")
+        eventually(lambda: session.terminal.rows()[-1] == "", "room below")
+        assert sum(row.startswith("target ") for row in rows) == 1
+        (at.drop / "a.txt").write_text("a")
+        rows = session.terminal.shows("ago  1 file")
+        assert next(n for n, row in enumerate(rows) if "commit.recorded" in row) < rows.index("healthy")
+        assert sum(row.startswith("target ") for row in rows) == 1, "the picture stands there once"
+        session.signal(signal.SIGTERM)
+        assert session.wait() == 0
+
+
 def test_sync_shows_how_far_it_is(at: Place) -> None:
     for number in range(20):
         (at.drop / f"{number}.txt").write_text(str(number))
@@ -139,9 +169,9 @@ def test_sync_shows_how_far_it_is(at: Place) -> None:
 
 
 def test_push_shows_how_far_it_is_and_says_where_it_is(hub: LocalHub, at: Place) -> None:
-    (at.directory / "big.bin").write_bytes(bytes(range(256)) * (40 << 12))
+    (at.directory / "big.bin").write_bytes(os.urandom(LARGE_BYTES))
     arguments = ["push", "big.bin", "hf://datasets/acme/drop/", "--create-repo"]
     with on_terminal(arguments, at.env, at.directory) as session:
         assert session.wait() == 0
-        session.terminal.shows("of 41.9 MB")
+        session.terminal.shows("41.9 MB")
         session.terminal.shows(hub.head("dataset", "acme/drop")[:12])

@@ -36,6 +36,13 @@ class _Amount(ProgressColumn):
         )
 
 
+class _Percentage(ProgressColumn):
+    """Where there is no room for more."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.total is None else f"{task.percentage:3.0f}%")
+
+
 def _of_text(task: Task) -> str:
     done = size_text(int(task.completed))
     return done if task.total is None else f"{done} of {size_text(int(task.total))}"
@@ -60,6 +67,15 @@ class Bars:
             self._tasks[name], completed=self._done[name], total=total, done_text=done_text, bytes_per_s=bytes_per_s
         )
 
+    def show_read(self, name: str, label: str, read_bytes: int | None, size_bytes: int) -> None:
+        """The bar of a file that is being sent, by how much of it was read, None while nobody reads it."""
+        if read_bytes is not None:
+            self.show(name, label, read_bytes, size_bytes)
+        elif self._done.get(name):
+            self.show(name, label, size_bytes, size_bytes)
+        else:
+            self.show(name, label, 0, None, done_text=f"{size_text(size_bytes)} under way")
+
     def speed(self, name: str) -> float:
         """In what is counted, a second; 0 while that is unknown."""
         return next((task.speed or 0.0 for task in self._progress.tasks if task.id == self._tasks.get(name)), 0.0)
@@ -75,5 +91,5 @@ class Bars:
         is_wide = width >= frames.WIDE
         label = TextColumn("{task.description}", markup=False)
         bar = BarColumn(WIDE_BAR if is_wide else NARROW_BAR)
-        self._progress.columns = (label, bar, _Amount() if is_wide else TextColumn("{task.percentage:>3.0f}%"))
+        self._progress.columns = (label, bar, _Amount() if is_wide else _Percentage())
         return self._progress.get_renderable()

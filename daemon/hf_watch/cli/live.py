@@ -136,7 +136,7 @@ class PushPicture:
         if snapshot.content is not None:
             return Text(f"{label}  {size_text(size_bytes)} under way")  # small: it goes at once
         fd = int(self._upload.readable_path.rpartition("/")[2])
-        self._bars.show("sent", label, positions.read_bytes(fd, snapshot.fingerprint.inode), size_bytes)
+        self._bars.show_read("sent", label, positions.read_bytes(fd, snapshot.fingerprint.inode), size_bytes)
         return self._bars.picture(width)
 
 
@@ -152,7 +152,7 @@ def under_way(bars: Bars, daemon: Daemon, width: int) -> RenderableType:
     for name, status in ways:
         for each in status.sending:
             read = positions.read_bytes(each.fd, each.inode)
-            bars.show(_key(name, each), frames.shortened(each.path, width // 3), read, each.size_bytes)
+            bars.show_read(_key(name, each), frames.shortened(each.path, width // 3), read, each.size_bytes)
     bars.keep({_key(name, each) for name, status in ways for each in status.sending})
     together = [_together(name, status, width) for name, status in ways if status.in_flight > len(status.sending)]
     return Group(bars.picture(width), *together)
