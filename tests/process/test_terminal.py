@@ -100,6 +100,7 @@ def test_forty_columns_and_a_resize(at: Place) -> None:
         picture = rows[next(n for n, row in enumerate(rows) if row.startswith("target ")) :]
         assert picture[0].split() == ["target", "state", "waiting", "in", "flight"]
         assert max(len(row) for row in picture) < 40
+        assert sum(row.startswith("─") for row in rows) == 1, "no row of the picture goes on in the next one"
         terminal.resize(100, 30)
         terminal.shows("set aside")
         terminal.resize(50, 8)
@@ -109,9 +110,14 @@ def test_forty_columns_and_a_resize(at: Place) -> None:
 
 
 def test_a_terminal_that_knows_no_utf_8_gets_none(at: Place) -> None:
-    (at.drop / "ünï ☃.txt").write_text("a")
-    with _run(at, env={"PYTHONIOENCODING": "ascii:backslashreplace", "PYTHONUTF8": "0"}) as session:
-        session.terminal.shows("ago  1 file")
+    drop = at.directory / "d\N{LATIN SMALL LETTER U WITH DIAERESIS}p"
+    drop.mkdir()
+    (drop / "\N{SNOWMAN}.txt").write_text("a")
+    arguments = ["run", str(drop), DEST, "--state-dir", str(at.state_dir), "--create-repo"]
+    env = {**at.env, "PYTHONIOENCODING": "ascii:backslashreplace", "PYTHONUTF8": "0"}
+    with on_terminal(arguments, env, at.directory) as session:
+        rows = session.terminal.shows("ago  1 file")
+        assert any(row.startswith("d?p     watching") for row in rows), "a column is as wide as what stands in it"
         session.signal(signal.SIGTERM)
         assert session.wait() == 0
     assert session.terminal.written.isascii()
