@@ -329,7 +329,8 @@ def test_whatever_is_asked_is_answered_or_refused(served: tuple[Seat, httpx2.Cli
     else:
         text = st.text(st.characters(codec="utf-8"), max_size=12)
         response = http.get(
-            operation.path, params=data.draw(st.dictionaries(st.sampled_from(["after", "limit"]), text))
+            operation.path,
+            params=data.draw(st.dictionaries(st.sampled_from(["after", "limit", "state", "path", "target"]), text)),
         )
     assert response.status_code < 500, response.text
     answer = response.json()
