@@ -171,7 +171,7 @@ def test_at_rest_it_takes_next_to_nothing(serving: Serving) -> None:
     resident = next(line for line in _proc(serving, pid, "status").splitlines() if line.startswith("VmRSS"))
     print(f"at rest: {used:.4%} of a core, {resident}")  # noqa: T201  the figure in README.md
     assert used <= 0.001
-    assert int(resident.split()[1]) < 80_000, resident
+    assert int(resident.split()[1]) < 140_000, resident  # 65 MB, and 50 for the rules that find credentials
 
 
 def _cpu_s(serving: Serving, pid: int) -> float:
