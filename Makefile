@@ -40,6 +40,7 @@ conformance: setup  ## the Hub client's own tests against the local Hub
 bench: setup  ## figures beside the client's own tools, about half an hour; BENCH_ARGS="latency huge" picks cases
 	$(BIN)/python -m benchmarks.publish $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.watching
+	$(BIN)/python -m benchmarks.dropping
 
 soak: setup  ## kills, faults and outages for half an hour; SOAK_ARGS="--seed N" repeats a run
 	$(BIN)/python -m pytest tests/soak -v $(SOAK_ARGS)
