@@ -55,7 +55,7 @@ def test_a_server(tmp_path: Path, hub: LocalHub) -> None:
 
 
 def test_the_recipes(tmp_path: Path, hub: LocalHub) -> None:
-    assert _follow("recipes.md", tmp_path, hub) == 5
+    assert _follow("recipes.md", tmp_path, hub) == 9
     assert _files(hub, "model", "acme/model") == {"step-100/model.bin", "step-200/model.bin"}
     assert _files(hub, "dataset", "acme/results") == {"metrics.json"}
 
