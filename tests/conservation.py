@@ -22,6 +22,7 @@ from hf_watch.local_hub import LocalHub
 from hf_watch.local_hub.faults import Fault, Faults
 from tests import witness
 from tests.eventually import eventually
+from tests.metrics import metrics_at
 from tests.proxy import Proxy
 from tests.running import Running, environment, running
 
@@ -156,12 +157,12 @@ class Storm:
         return self.place / "lists" / str(number)
 
     @contextmanager
-    def _daemon(self, name: str) -> Iterator[Running]:
+    def _daemon(self, name: str, **more: str) -> Iterator[Running]:
         dest = f"hf://datasets/{REPO[1]}/{PREFIX.rstrip('/')}"
         arguments = ["run", str(self.drop), dest, "--create-repo", "--quiet-s", "0.05"]
         arguments += [option.format(place=self.place) for option in self.case.options]
         env = environment(
-            self.proxy.url, self.place, HF_WATCH_COMMIT__PER_HOUR="0", HF_WATCH_MEMORY__INLINE_BYTES="200000"
+            self.proxy.url, self.place, HF_WATCH_COMMIT__PER_HOUR="0", HF_WATCH_MEMORY__INLINE_BYTES="200000", **more
         )
         with running(arguments, env, self.place / "logs" / name) as daemon:
             yield daemon
@@ -204,12 +205,24 @@ class Storm:
         """Nothing fails any more: what the disk holds arrives, and so does a file that is new."""
         self._clear_faults()
         self._come_back()
-        with self._daemon("calm") as daemon:
+        with self._daemon("calm", HF_WATCH_HTTP__LISTEN="127.0.0.1:0") as daemon:
             eventually(self._agrees, f"the Hub agrees with the disk, seed {self.seed}", CALM_TIMEOUT_S)
             (self.drop / "fresh.txt").write_bytes(b"fresh")
             eventually(lambda: self._held().get("fresh.txt") == b"fresh", "a fresh file arrives", CALM_TIMEOUT_S)
+            eventually(lambda: self._is_counted(daemon), f"the metrics say what the Hub holds, seed {self.seed}")
             assert daemon.stop() == 0
         assert self._agrees()
+
+    def _is_counted(self, daemon: Running) -> bool:
+        """Whether this life's metrics are the Hub's own count of the commits that it recorded."""
+        ids = {event["commit"] for event in daemon.events("commit.recorded")} - {None}
+        made = [commit for commit in self.hub.commits(*REPO) if commit.id in ids]
+        [started] = daemon.events("page.started")
+        found = metrics_at(started["url"])
+        names = ("commits_total", "files_published_total", "files_deleted_total")
+        counted = [found.get(f"hf_watch_{name}", 0.0) for name in names]
+        added, deleted = (sum(map(len, each)) for each in ([c.added for c in made], [c.deleted for c in made]))
+        return len(made) == len(ids) > 0 and counted == [len(made), added, deleted]
 
     def _agrees(self) -> bool:
         return self.case.agrees(self._disk(), self._held())

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from hf_watch.local_hub import LocalHub
 from tests.eventually import eventually
+from tests.metrics import metrics_at
 from tests.running import running
 from tests.steered import DEST, Place, held
 
@@ -278,12 +278,7 @@ def test_the_metrics_agree_with_what_was_published(tmp_path: Path, hub: LocalHub
 
 
 def _metrics(page: Open) -> dict[str, float]:
-    """Each metric, added up over its labels."""
-    found: dict[str, float] = {}
-    for family in text_string_to_metric_families(page.http.get("/metrics").text):
-        for sample in family.samples:
-            found[sample.name] = found.get(sample.name, 0.0) + sample.value
-    return found
+    return metrics_at(str(page.http.base_url))
 
 
 class _Beats(BaseHTTPRequestHandler):

@@ -208,9 +208,9 @@ PAGE_OPERATIONS = (
 
 def openapi() -> dict[str, Any]:
     """The description of what is asked over HTTP: the control socket's operations, and the page's own."""
-    of = {**dict.fromkeys(OPERATIONS, Api), **dict.fromkeys(PAGE_OPERATIONS, Page)}
-    summaries = {each.name: inspect.getdoc(getattr(where, each.name)) or "" for each, where in of.items()}
-    return document(tuple(of), summaries, ErrorView)
+    described = [(each, Api) for each in OPERATIONS] + [(each, Page) for each in PAGE_OPERATIONS]
+    summaries = {each.name: inspect.getdoc(getattr(where, each.name)) or "" for each, where in described}
+    return document([each for each, _ in described], summaries, ErrorView)
 
 
 async def _openapi(_: Request) -> Response:
