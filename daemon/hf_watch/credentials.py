@@ -6,39 +6,61 @@ No guesses by entropy, and no network: the rules come with the library, and are 
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from kingfisher_sdk import Scanner
 
 SCANNED_BYTES = 1 << 20
 BINARY_BYTES = 8_000  # a NUL among the first ones: binary, as git has it
+CONTROL = bytes(sorted({*range(32), 127} - {*b"\t\n\f\r\x1b"}))
+MOST_CONTROL = 0.02  # of a text; a tenth of random bytes
+KEPT_S = 300.0  # the rules, after the last text: loading them again takes a third of a second
 LOAD_S = 120.0  # compiling takes three seconds once, loading a third of one; a busy machine is slower
 
 
 class Credentials:
-    """Looks into texts, from any thread. The rules take 50 MB from the first text on; `cache` keeps them compiled."""
+    """Looks into texts, from any thread. The rules take 50 MB while texts come; `cache` keeps them compiled."""
 
-    def __init__(self, cache: Path) -> None:
+    def __init__(self, cache: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._cache = cache
+        self._clock = clock
+        self._used_at = 0.0
         self._loading = threading.Lock()
         self._scanner: Scanner | None = None
 
     def rule(self, content: bytes) -> str | None:
         """The name of the rule that finds a credential in the first MiB of a text; None for others, and for no text."""
-        if b"\0" in content[:BINARY_BYTES]:
+        if not is_text(content[:BINARY_BYTES]):
             return None
         found = [each.rule_id for each in self._loaded().scan(content[:SCANNED_BYTES]) if each.visible]
         rule = min(found, default=None)  # what is not visible only helps to find others
         return None if rule is None else rule.partition(".")[2] or rule
 
+    def rest(self) -> None:
+        """Give back what the rules take when no text has come for a while."""
+        with self._loading:
+            if self._scanner is not None and self._clock() - self._used_at >= KEPT_S:
+                self._scanner = None
+
     def _loaded(self) -> Scanner:
         with self._loading:
+            self._used_at = self._clock()
             if self._scanner is None:
                 from kingfisher_sdk import Rules, Scanner  # noqa: PLC0415  11 MB that not everybody needs
 
                 self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._scanner = Scanner(Rules(cache_dir=self._cache), base64=False)
             return self._scanner
+
+
+def is_text(beginning: bytes) -> bool:
+    """Whether a file that begins so may be a text: no NUL, as git has it, and hardly any other control characters."""
+    if b"\0" in beginning:
+        return False
+    controls = len(beginning) - len(beginning.translate(None, CONTROL))
+    return controls <= MOST_CONTROL * len(beginning)

@@ -19,7 +19,7 @@ from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
 
     from hf_watch.findings import Lost
     from hf_watch.ledger import Ledger
@@ -53,12 +53,21 @@ class DeleteGuard:
         self._clock = clock
         self._watched = {id(target): _Watched() for target in targets}
 
-    def passed(self, lost: Iterable[Lost]) -> list[Lost]:
-        """Those that may be deleted now; the others are written down, and come again when it is decided."""
+    def passed(self, lost: Iterable[Lost], added: Container[bytes]) -> list[Lost]:
+        """Those that may be deleted now; the others are written down, and come again when it is decided.
+
+        `added` are the sha256 of what the same commit adds: what is among it was renamed, not deleted.
+        """
+        renamed: list[Lost] = []
         by_target: dict[int, list[Lost]] = {}
         for each in lost:
-            by_target.setdefault(id(each.target), []).append(each)
-        return [each for mine in by_target.values() for each in self._passed(mine[0].target, mine)]
+            mine = renamed if self._sha256(each) in added else by_target.setdefault(id(each.target), [])
+            mine.append(each)
+        return renamed + [each for mine in by_target.values() for each in self._passed(mine[0].target, mine)]
+
+    def _sha256(self, lost: Lost) -> bytes | None:
+        known = self._ledger.known(lost.target.root, lost.waiting.path)
+        return known.digest.sha256 if known is not None and known.digest is not None else None
 
     def _passed(self, target: Target, lost: Sequence[Lost]) -> list[Lost]:
         states = [self._ledger.delete_state(target.root, each.waiting.path) for each in lost]

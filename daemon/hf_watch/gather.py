@@ -56,6 +56,11 @@ class _Gathered:
     def files(self) -> int:
         return len(self.ready) + len(self.whole) + len(self.group) + len(self.lost)
 
+    def added(self) -> set[bytes]:
+        """The sha256 of every file that the commit adds."""
+        ready = [*self.ready, *self.whole]
+        return {each.origin.snapshot.digest.sha256 for each in ready if isinstance(each.origin, Found)}
+
     def has_room_in_group(self, size_bytes: int, stage_bytes: int) -> bool:
         is_full = len(self.group) >= SMALL_FILES_AT_A_TIME or self.group_large >= LARGE_FILES_AT_A_TIME
         return not self.group or (not is_full and self.group_bytes + size_bytes <= stage_bytes)
@@ -111,7 +116,7 @@ class Gatherer:
             try:
                 self._fill(gathered, limits, held)
                 self._stage(gathered, held)
-                gathered.ready += self.publisher.deletes(self.guard.passed(gathered.lost))
+                gathered.ready += self.publisher.deletes(self.guard.passed(gathered.lost, gathered.added()))
                 gathered.ready = [*self.publisher.clear(gathered.ready), *gathered.whole]
                 gathered.whole = []
             except BaseException:

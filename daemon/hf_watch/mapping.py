@@ -157,8 +157,6 @@ def repo_path(prefix: str, path: str) -> str:
     for segment in path.split("/"):
         if segment in FORBIDDEN_SEGMENTS or segment.lower() == ".git":
             raise Unpublishable(f"the Hub refuses paths with a segment {segment!r}")
-        if "\\" in segment:
-            raise Unpublishable("the Hub refuses names with a backslash")
     return f"{prefix}/{path}" if prefix else path
 
 

@@ -108,6 +108,10 @@ class Snapshots:
         self.claims.begin()
         self.capacity.begin()
 
+    def rest(self) -> None:
+        """Give back what is only needed while files come."""
+        self._credentials.rest()
+
     def let_go(self) -> None:
         """Forget what waits to be written down: the ledger cannot be written, and it is found out again."""
         self._touched.clear()

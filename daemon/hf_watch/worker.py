@@ -192,6 +192,7 @@ class Worker:
         for target in self._targets:
             target.explore(now, now + SCAN_SLICE_S)
         self._snapshots.second_look.go_on()
+        self._snapshots.rest()
         self._guard.check()
         self._steer(is_asked=is_asked)
         if (moment := self._next_publish()) is not None and moment <= self._clock():

@@ -444,7 +444,7 @@ def test_what_the_repos_gitignore_drops_is_reported_and_not_recorded(tmp_path: P
 # Names.
 
 
-@pytest.mark.parametrize("name", ["new\nline", "sp ace", "ünï", "%41", "#?&", "-rf", "'\""])
+@pytest.mark.parametrize("name", ["new\nline", "sp ace", "ünï", "back\\slash", "%41", "#?&", "-rf", "'\""])
 def test_odd_names_are_published_as_they_are(tmp_path: Path, name: str) -> None:
     fill(tmp_path / "drop", {name: b"content", f"{name}/below".replace(name, "d" + name): b"below"})
     hub = FakeHub()
@@ -456,20 +456,15 @@ def test_odd_names_are_published_as_they_are(tmp_path: Path, name: str) -> None:
     assert hub.repo.files == {f"incoming/d{name}/below": b"below"}
 
 
-@pytest.mark.parametrize(
-    ("name", "named", "why"), [(b"caf\xe9", "caf\\udce9", "UTF-8"), (b"back\\slash", "back\\slash", "backslash")]
-)
-def test_a_name_that_the_hub_cannot_hold_is_set_aside_with_its_reason(
-    tmp_path: Path, drop: Path, name: bytes, named: str, why: str
-) -> None:
-    (drop / os.fsdecode(name)).write_bytes(b"x")
+def test_a_name_that_the_hub_cannot_hold_is_set_aside_with_its_reason(tmp_path: Path, drop: Path) -> None:
+    (drop / os.fsdecode(b"caf\xe9")).write_bytes(b"x")
     hub = FakeHub()
     engine = _engine(tmp_path, drop, hub)
     with capture_logs() as logs:
         assembled = engine.sync()
     assert hub.repo.files == PUBLISHED
-    assert [why in reason for reason in assembled.gave_up.values()] == [True]
-    assert [each["path"] for each in logs if each["event"] == "path.quarantined"] == [named]
+    assert ["UTF-8" in reason for reason in assembled.gave_up.values()] == [True]
+    assert [each["path"] for each in logs if each["event"] == "path.quarantined"] == ["caf\\udce9"]
 
 
 def test_every_pass_says_what_it_left_out(tmp_path: Path, drop: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from hf_watch.credentials import SCANNED_BYTES, Credentials
+from hf_watch.credentials import KEPT_S, SCANNED_BYTES, Credentials, is_text
 from hf_watch.filters import Filter
 from tests.disk import fill
 from tests.engine import RULES, Engine, target_spec
@@ -98,3 +98,35 @@ def test_binaries_and_what_lies_behind_the_first_mib_are_not_looked_at() -> None
 @given(st.binary(max_size=400), st.sampled_from([base64.b64encode, base64.b32encode, base64.b16encode]))
 def test_what_merely_looks_random_is_no_credential(content: bytes, encode: object) -> None:
     assert CREDENTIALS.rule(encode(content)) is None  # type: ignore[operator]
+
+
+def test_random_bytes_are_no_text_and_cost_no_rules(tmp_path: Path) -> None:
+    credentials = Credentials(tmp_path / "rules")
+    beginning = bytes(number % 255 + 1 for number in range(2_000))  # no NUL
+    assert credentials.rule(beginning) is None
+    assert not (tmp_path / "rules").exists()
+
+
+def test_what_has_a_few_odd_characters_is_a_text() -> None:
+    assert is_text("größe\t1\r\n\x1b[1mloud\x1b[0m\n".encode())
+    assert is_text("gr\xf6\xdfe".encode("latin-1"))
+    assert is_text(b"")
+    assert not is_text(b"text\0")
+
+
+def _holds_rules(credentials: Credentials) -> bool:
+    return credentials._scanner is not None
+
+
+def test_the_rules_are_given_back_when_no_text_has_come_for_a_while() -> None:
+    now = [0.0]
+    credentials = Credentials(RULES, lambda: now[0])
+    token = FOUND["github-pat"].encode()
+    assert credentials.rule(token) is not None
+    now[0] += KEPT_S - 1.0
+    credentials.rest()
+    assert _holds_rules(credentials)
+    now[0] += 1.0
+    credentials.rest()
+    assert not _holds_rules(credentials)
+    assert credentials.rule(token) is not None

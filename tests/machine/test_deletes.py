@@ -10,7 +10,7 @@ import pytest
 from hf_watch.errors import AmbiguousError, RetryableError
 from hf_watch.filters import Filter
 from hf_watch.model import Change, ChangeKind
-from tests.disk import fill, without_privileges
+from tests.disk import fill, numbered, without_privileges
 from tests.engine import Engine, target_spec
 from tests.fake_hub import FakeHub, Fault, lost_answer
 
@@ -108,6 +108,18 @@ def test_a_renamed_file_is_one_commit(tmp_path: Path, drop: Path) -> None:
     engine.sync()
     assert _ours(hub) == {**{p: c for p, c in PUBLISHED.items() if p != "incoming/a"}, "incoming/d/a2": b"a"}
     assert len(hub.repo.commits) == 3
+
+
+def test_a_renamed_directory_of_many_files_is_one_commit_and_no_delete_to_be_asked_about(tmp_path: Path) -> None:
+    drop = tmp_path / "drop"
+    fill(drop, {f"old/{name}": content for name, content in numbered(300).items()})
+    hub = FakeHub()
+    engine = Engine(tmp_path, [target_spec(drop, on_delete="mirror")], hub)
+    engine.sync()
+    (drop / "old").rename(drop / "new")
+    engine.sync()
+    assert sorted(hub.repo.files) == [f"incoming/new/{name}" for name in sorted(numbered(300))]
+    assert len(hub.repo.commits) == 2
 
 
 def test_a_renamed_directory_is_one_commit(tmp_path: Path, drop: Path) -> None:

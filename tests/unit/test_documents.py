@@ -68,12 +68,17 @@ def _default(found: FieldInfo) -> str:
     return "required" if found.is_required() else _shown(found.default)
 
 
+def _cell(text: str | None) -> str:
+    """A bar would end a cell of the table."""
+    return (text or "").replace("|", "\\|")
+
+
 def settings_table() -> str:
     rows = ["| setting | variable | default | what it does |", "|---|---|---|---|"]
     for variable, path in variables().items():
         if path:
             found = _field(path)
-            rows.append(f"| `{'.'.join(path)}` | `{variable}` | {_default(found)} | {found.description} |")
+            rows.append(f"| `{'.'.join(path)}` | `{variable}` | {_default(found)} | {_cell(found.description)} |")
     return "\n".join(rows) + "\n"
 
 

@@ -63,7 +63,6 @@ def test_only_what_lies_below_the_prefix_has_a_local_path(in_repo: str) -> None:
         ("a/.cache/b", "'.cache'"),
         ("a/.git", "'.git'"),
         ("a/.GIT/b", "'.GIT'"),
-        ("a\\b", "backslash"),
     ],
 )
 def test_what_the_hub_cannot_hold_is_refused_with_the_reason(path: str, said: str) -> None:
