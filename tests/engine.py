@@ -137,7 +137,7 @@ class Engine:
     watch_of: Callable[[TargetSpec, Sink], Watch | None] = lambda _spec, _sink: None
     receipts: Kept = field(default_factory=Kept)
     clock: Clock = field(default_factory=Clock)
-    wall_clock_ns: Callable[[], int] = time.time_ns
+    wall_clock_ns: Callable[[], int] | None = None  # None: time of day passes as `clock` does
     observe: Observe = ignore
 
     @contextmanager
@@ -161,11 +161,15 @@ class Engine:
                     allotment=Allotment(Share(self.limits.max_bytes, self.inline_bytes, stage_bytes=4 << 20)),
                     watch_of=self.watch_of, message=message, receipts=self.receipts, clock=self.clock,
                     credentials=Credentials(RULES), capacity=None if self.capacity is None else self.capacity(ledger),
-                    wall_clock_ns=self.wall_clock_ns,
+                    wall_clock_ns=self.wall_clock_ns or self._time_of_day_ns,
                     unit_random=random.Random(self.seed).random,  # noqa: S311  jitter
                     observe=self.observe,
                 ),
             )  # fmt: skip
+
+    def _time_of_day_ns(self) -> int:
+        """What is waited for on `clock` passes here too: a file is not new for ever."""
+        return time.time_ns() + int((self.clock() - Clock.now) * 1e9)
 
     @contextmanager
     def running(self) -> Iterator[Running]:

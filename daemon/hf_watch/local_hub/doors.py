@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -50,12 +51,15 @@ class Doors:
             await self._inner(scope, receive, send)
             return
         path = scope["path"]
-        answer = _Answer(send, lambda: self._headers(path))
+        answer = _Answer(send, lambda: self._headers(path), partial(self._note, scope["method"], path))
         scope = {**scope, "path": _segments(scope)}
         try:
             await self._serve(scope, receive, answer, self._faults.take(scope["method"], path))
         finally:
-            self._requests.append(Asked(scope["method"], path, answer.status))
+            answer.note()
+
+    def _note(self, method: str, path: str, status: int) -> None:
+        self._requests.append(Asked(method, path, status))
 
     def _headers(self, path: str) -> list[tuple[bytes, bytes]]:
         bucket = "resolvers" if "/resolve/" in path else "api"
@@ -100,18 +104,27 @@ class Doors:
 
 
 class _Answer:
-    """Sends on, with more headers; keeps the status."""
+    """Sends on, with more headers. The request is in the log before anybody hears of its answer."""
 
-    def __init__(self, send: Send, headers: Callable[[], list[tuple[bytes, bytes]]]) -> None:
-        self.status = 0
+    def __init__(
+        self, send: Send, headers: Callable[[], list[tuple[bytes, bytes]]], log: Callable[[int], None]
+    ) -> None:
         self._send = send
         self._headers = headers
+        self._log = log
+        self._is_noted = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
+            self.note(message["status"])
             message = {**message, "headers": [*message["headers"], *self._headers()]}
         await self._send(message)
+
+    def note(self, status: int = 0) -> None:
+        """Put the request into the log, once; 0: there was no answer."""
+        if not self._is_noted:
+            self._is_noted = True
+            self._log(status)
 
 
 async def _discard(_message: Message) -> None:
