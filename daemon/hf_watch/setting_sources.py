@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import json
 import logging
 import os
 import tomllib
@@ -35,6 +36,7 @@ DELIMITER = "__"
 CONFIG_VARIABLE = PREFIX + "CONFIG"
 CONFIG_NAME = "hf-watch.toml"
 TARGET_KEYS = tuple(TargetSettings.model_fields)
+OF_ANOTHER_TYPE = frozenset({"bool_type", "float_type", "int_type"})
 
 # What the Hub's client and its transfer library read when they are imported; whoever set them otherwise is obeyed.
 CLIENT_DEFAULTS = {
@@ -95,8 +97,10 @@ def load(options: Mapping[str, Any], config: Path | None, env_file: Path) -> Loa
     """
     _refuse_unknown_variables(env_file)
     file = _config_file(config, env_file)
+    from_file = _toml(file) if file is not None else {}
+    _refuse_other_types(from_file, file)
     merged = _Merged()
-    for layer in reversed([*_layers(options, env_file), *_file_layers(file)]):
+    for layer in reversed([*_layers(options, env_file), *_file_layers(from_file, file)]):
         _merge(merged, layer)
     has_one_target = _take_one_target(merged)
     if not merged.values.get("target"):
@@ -183,9 +187,8 @@ def _layers(options: Mapping[str, Any], env_file: Path) -> Iterator[_Layer]:
     yield _Layer(_read(dotenv), lambda path: f"{env_file}: {_variable(path)}")
 
 
-def _file_layers(file: Path | None) -> Iterator[_Layer]:
-    if file is not None:
-        yield _Layer(_toml(file), lambda _: printable(str(file)))
+def _file_layers(from_file: dict[str, Any], file: Path | None) -> Iterator[_Layer]:
+    yield _Layer(from_file, lambda _: printable(str(file)))
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     if credentials:
         source = SecretsSettingsSource(_KEYS, secrets_dir=credentials, env_prefix=PREFIX)
@@ -230,6 +233,21 @@ def _toml(file: Path) -> dict[str, Any]:
         if key in TARGET_KEYS:
             raise ConfigError(f"{name}: {key} belongs in a [[target]] table")
     return values
+
+
+def _refuse_other_types(from_file: dict[str, Any], file: Path | None) -> None:
+    """A file has types of its own: there `"true"` is a text, and `true` no number, unlike in a variable.
+
+    What else is wrong with it is found when all sources are put together.
+    """
+    try:
+        Settings.model_validate_json(json.dumps(from_file, default=str), strict=True)
+    except ValidationError as error:
+        mistakes = [each for each in error.errors(include_url=False) if each["type"] in OF_ANOTHER_TYPE]
+        if mistakes:
+            place = printable(str(file))
+            said = (f"{place}: {_said(each, _key(each['loc']))}" for each in mistakes)
+            raise ConfigError("\n".join(said)) from error
 
 
 def _merge(merged: _Merged, layer: _Layer) -> None:

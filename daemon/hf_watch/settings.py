@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from hf_watch.filters import Filter
 from hf_watch.mapping import PLAIN, SHOWN_FIELDS, Mapping
@@ -127,6 +128,13 @@ def _address(text: str) -> str:
     return text
 
 
+def _size(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise PydanticCustomError("byte_size", "a switch is no size")
+    return value
+
+
+Bytes = Annotated[ByteSize, BeforeValidator(_size)]
 Seconds = Annotated[float, Field(ge=0, le=LONGEST_S, allow_inf_nan=False)]
 Interval = Annotated[float, Field(ge=1, le=LONGEST_S, allow_inf_nan=False)]
 Directory = Annotated[Path, BeforeValidator(_named)]
@@ -173,8 +181,8 @@ class TargetSettings(_Table):
         default=(), description="never publish these (gitignore syntax), beside the built-in list"
     )
     hidden: bool = Field(default=False, description="publish names that begin with a dot too")
-    min_size: ByteSize = Field(default=ByteSize(0), ge=0, description="a smaller file is not published")
-    max_size: ByteSize | None = Field(default=None, ge=0, description="a larger file is not published; empty: any size")
+    min_size: Bytes = Field(default=ByteSize(0), ge=0, description="a smaller file is not published")
+    max_size: Bytes | None = Field(default=None, ge=0, description="a larger file is not published; empty: any size")
     quiet_s: Seconds = Field(default=1.0, description="a file is due when it has not changed for this long")
     max_wait_s: Seconds = Field(
         default=60.0, description="a file that keeps changing is due at the latest after this long"
@@ -254,9 +262,7 @@ class CommitSettings(_Table):
     max_files_backlog: int = Field(
         default=5_000, ge=1, le=25_000, description="files in one commit, step by step, while commits run short"
     )
-    max_bytes: ByteSize = Field(
-        default=ByteSize(64 * MIB), ge=1, le=1_000_000_000, description="bytes inside one commit"
-    )
+    max_bytes: Bytes = Field(default=ByteSize(64 * MIB), ge=1, le=1_000_000_000, description="bytes inside one commit")
     per_hour: float = Field(
         default=100.0,
         ge=0,
@@ -271,10 +277,10 @@ class CommitSettings(_Table):
 class MemorySettings(_Table):
     """How many bytes of files are held: `[memory]`."""
 
-    inline_bytes: ByteSize = Field(
+    inline_bytes: Bytes = Field(
         default=ByteSize(32 * MIB), ge=0, description="a larger file is not read into memory whole"
     )
-    budget_bytes: ByteSize = Field(
+    budget_bytes: Bytes = Field(
         default=ByteSize(64 * MIB), ge=MIB, description="content held in all; the client needs up to four times of it"
     )
 
@@ -288,7 +294,7 @@ class MemorySettings(_Table):
 class UploadSettings(_Table):
     """How fast bytes go out: `[upload]`."""
 
-    max_bytes_per_s: ByteSize = Field(
+    max_bytes_per_s: Bytes = Field(
         default=ByteSize(0), ge=0, description="on average, waited for between uploads; 0: any"
     )
 
@@ -310,7 +316,7 @@ class HttpSettings(_Table):
         default=None, description="a file with the token that visitors need; without it only loopback is listened on"
     )
     hosts: Names = Field(default=(), description="names that it is reached by behind a proxy, beside localhost")
-    max_upload_bytes: ByteSize = Field(
+    max_upload_bytes: Bytes = Field(
         default=ByteSize(1024 * MIB), ge=1, description="the largest file that the drop area takes"
     )
     fetch_private: bool = Field(default=False, description="fetch URLs of this machine and its network, too")

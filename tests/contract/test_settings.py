@@ -138,12 +138,38 @@ def test_source_and_dest_replace_the_targets_of_the_file() -> None:
         (TARGET + 'commit_message = "\\u0000"\n', "target[0].commit_message: '\\x00' holds a NUL"),
         ('state_dir = ""\n' + TARGET, "state_dir: '' names no directory"),
         ("commit = 3\n" + TARGET, "commit = 3"),
+        (TARGET + "quiet_s = true\n", "hf-watch.toml: target[0].quiet_s = True: it should be a valid number"),
+        (TARGET + 'quiet_s = "0.5"\n', "target[0].quiet_s = '0.5': it should be a valid number"),
+        (TARGET + 'hidden = "true"\n', "target[0].hidden = 'true': it should be a valid boolean"),
+        (TARGET + "publish_open = 1\n", "target[0].publish_open = 1: it should be a valid boolean"),
+        (TARGET + "[commit]\nmax_files = 10.0\n", "commit.max_files = 10.0: it should be a valid integer"),
+        (TARGET + "max_size = true\n", "target[0].max_size = True: it should be bytes, or a size like 64 MiB"),
+        ("shutdown_s = false\n" + TARGET, "hf-watch.toml: shutdown_s = False: it should be a valid number"),
     ],
 )
 def test_a_mistake_in_toml_is_a_line_with_key_value_and_what_is_allowed(toml: str, said: str) -> None:
     text = _mistake(toml=toml)
     assert said in text
     assert "\n" not in text
+
+
+def test_a_whole_number_in_toml_is_a_number_and_a_size_may_be_a_text() -> None:
+    settings = _load(toml=TARGET + 'quiet_s = 2\nmax_size = "3 MiB"\n[commit]\nper_hour = 5\n').settings
+    assert (settings.target[0].quiet_s, settings.target[0].max_size, settings.commit.per_hour) == (2.0, 3 << 20, 5.0)
+
+
+@pytest.mark.parametrize("from_dotenv", [False, True])
+def test_a_variable_is_text_and_means_what_it_says(monkeypatch: pytest.MonkeyPatch, *, from_dotenv: bool) -> None:
+    said = {"COMMIT__MAX_FILES": "7", "COMMIT__PER_HOUR": "2.5", "HTTP__FETCH_PRIVATE": "true", "SHUTDOWN_S": "3",
+            "MEMORY__INLINE_BYTES": "1 MiB"}  # fmt: skip
+    if not from_dotenv:
+        for name, value in said.items():
+            monkeypatch.setenv(f"HF_WATCH_{name}", value)
+    dotenv = "".join(f"HF_WATCH_{name}={value}\n" for name, value in said.items()) if from_dotenv else ""
+    settings = _load(toml=TARGET + "[commit]\nmax_files = 9\n", dotenv=dotenv).settings
+    assert (settings.commit.max_files, settings.commit.per_hour, settings.shutdown_s) == (7, 2.5, 3.0)
+    assert settings.http.fetch_private is True
+    assert settings.memory.inline_bytes == 1 << 20
 
 
 def test_a_file_that_is_not_utf_8_or_not_there_is_a_line(tmp_path: Path) -> None:
