@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hf_watch.ledger import Intended, Ledger, Recorded
+from hf_watch.ledger.rows import Intended, Recorded
 from hf_watch.model import Destination, Digest, Fingerprint
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from hf_watch.ledger.ledger import Ledger
 
 DESTINATION = Destination("http://hub.example", "dataset", "acme/drop", "main")
 DIGEST = Digest(b"d" * 32, b"g" * 20)
@@ -21,13 +23,13 @@ def size_bytes(file: Path) -> int:
 
 def churn(ledger: Ledger, *, rounds: int, files: int, first: int = 0) -> None:
     """Publish and forget so many paths, each of them new: `rounds` batches of `files`."""
-    root = ledger.root(DESTINATION, "/drop", "incoming")
+    root = ledger.roots.of(DESTINATION, "/drop", "incoming")
     for number in range(first, first + rounds):
         paths = [f"{number:06}/{each:06} with a name of usual length.bin" for each in range(files)]
         batch = f"{number:032}"
-        ledger.intend(batch, root.destination_id, [Intended(root, path, path, DIGEST, 1) for path in paths], 1)
-        ledger.record(root, [Recorded(path, path, Fingerprint(1, 2, 3, 4), DIGEST, 1) for path in paths])
-        ledger.recorded_batch(batch, root, f"{number:040}", f"{number:040}")
+        ledger.batches.intend(batch, root.destination_id, [Intended(root, path, path, DIGEST, 1) for path in paths], 1)
+        ledger.files.record(root, [Recorded(path, path, Fingerprint(1, 2, 3, 4), DIGEST, 1) for path in paths])
+        ledger.batches.recorded(batch, root, f"{number:040}", f"{number:040}")
         for path in paths[:10]:
-            ledger.set_aside(root, path, None, "a reason")
-        ledger.record(root, [], paths)
+            ledger.quarantine.set_aside(root, path, None, "a reason")
+        ledger.files.record(root, [], paths)

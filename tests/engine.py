@@ -17,7 +17,7 @@ from hf_watch.budget import Budget
 from hf_watch.credentials import Credentials
 from hf_watch.filters import Filter
 from hf_watch.inbox import Hints, Inbox
-from hf_watch.ledger import Ledger
+from hf_watch.ledger.ledger import Ledger
 from hf_watch.mapping import PLAIN, Mapping
 from hf_watch.measured import ignore
 from hf_watch.model import Destination

@@ -18,13 +18,13 @@ from structlog.testing import capture_logs
 from hf_watch import local_hub
 from hf_watch.errors import AmbiguousError, MovedError, RetryableError
 from hf_watch.hub import HubClient
-from hf_watch.ledger import Ledger
+from hf_watch.ledger.ledger import Ledger
 from hf_watch.model import Destination
 from hf_watch.scan import digest_of
 from tests.disk import fill
 from tests.engine import DESTINATION, Engine, Running, target_spec
 from tests.fake_hub import FakeHub, Fault, lost_answer
-from tests.mortal import Crash, Fate, MortalHub, MortalLedger
+from tests.mortal import Crash, Fate, MortalHub, mortal_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -145,7 +145,7 @@ class World:
             [target_spec(self.drop, on_delete=on_delete, rescan_s=RESCAN_S)],
             MortalHub(side.hub, self.fate),
             inline_bytes=INLINE_BYTES,
-            ledger_of=partial(MortalLedger, fate=self.fate),
+            ledger_of=partial(mortal_ledger, fate=self.fate),
             wall_clock_ns=lambda: time.time_ns() + 10**9,  # no file is so new that it has to be looked at twice
         )
         self._process = ExitStack()
@@ -207,8 +207,8 @@ class World:
     def _judge_budget(self) -> None:
         """The next life has to know of every commit that the Hub counted."""
         made = [change for change in self.side.history() if change.batch]
-        with MortalLedger(self._ledger, Fate()) as ledger:
-            assert len(ledger.commits_since(DESTINATION.endpoint, 0.0)) >= len(made)
+        with mortal_ledger(self._ledger, Fate()) as ledger:
+            assert len(ledger.batches.commits_since(DESTINATION.endpoint, 0.0)) >= len(made)
 
     def judge(self) -> None:
         """Every commit was asked for, none made twice or for nothing; the Hub and the ledger hold what they should."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
-from hf_watch.ledger import Ledger
+from hf_watch.ledger.connection import Connection
+from hf_watch.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from hf_watch.ledger.file import LedgerFile
     from hf_watch.model import Batch, Receipt, RemoteFile, RepoState, Staged, Upload
     from hf_watch.ports import Hub
 
@@ -41,25 +44,29 @@ class Fate:
         self.left -= 1
 
 
-class MortalLedger(Ledger):
+class MortalConnection(Connection):
     """Dies before a transaction, before its end, or after it."""
 
-    def __init__(self, file: Path, fate: Fate) -> None:
-        super().__init__(file)
+    def __init__(self, file: LedgerFile, read_only: bool, *, fate: Fate) -> None:
+        super().__init__(file, read_only)
         self._fate = fate
 
-    def open(self) -> Self:
+    def open(self) -> None:
         super().open()
-        self._connection.execute("PRAGMA synchronous = OFF")  # the kernel outlives the process: no power is lost here
-        return self
+        self._db.execute("PRAGMA synchronous = OFF")  # the kernel outlives the process: no power is lost here
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
         self._fate.step("ledger")
-        with super()._transaction() as db:
+        with super().transaction() as db:
             yield db
             self._fate.step("ledger")
         self._fate.step("ledger")
+
+
+def mortal_ledger(file: Path, fate: Fate) -> Ledger:
+    """A ledger on such a connection."""
+    return Ledger(file, connection_of=partial(MortalConnection, fate=fate))
 
 
 class MortalHub:

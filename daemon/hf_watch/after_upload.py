@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from hf_watch.findings import Found, Leaving
-    from hf_watch.ledger import Ledger
+    from hf_watch.ledger.ledger import Ledger
     from hf_watch.model import RemoteFile
     from hf_watch.ports import Hub
     from hf_watch.target import Target
@@ -89,11 +89,11 @@ class AfterUpload:
         if not target.stands():
             return  # what stands there now is scanned
         going = [each for each in held if scan.look(target.path, each.path) == each.fingerprint]
-        self._ledger.record(target.root, (), [*doubtful, *(each.path for each in going)])
+        self._ledger.files.record(target.root, (), [*doubtful, *(each.path for each in going)])
         for path in doubtful:
             self._say_stays(target, path, "what the Hub holds there is not what was published")
         gone, failed = self._take_away(target, going)
-        self._ledger.record(target.root, [mine[path].recorded for path in failed])
+        self._ledger.files.record(target.root, [mine[path].recorded for path in failed])
         for path in mine.keys() - gone - failed:
             target.settler.note(Change(path, ChangeKind.FOUND, self._clock()))  # another file by now: looked at anew
         if target.spec.remove_empty_dirs:

@@ -19,7 +19,7 @@ from hf_watch.destinations import place_of
 from hf_watch.errors import ConfigError, SourceError
 from hf_watch.hub import HubClient
 from hf_watch.hub_transport import install_client
-from hf_watch.ledger import Ledger
+from hf_watch.ledger.ledger import Ledger
 from hf_watch.mapping import Unpublishable, repo_path
 from hf_watch.measured import ignore
 from hf_watch.page.opening import Tracked, page_spec
@@ -172,7 +172,7 @@ class App:
                 preview.Previewer(
                     spec,
                     ledger,
-                    ledger.known_root(destination, spec.source, spec.mapping.key),
+                    ledger.roots.known(destination, spec.source, spec.mapping.key),
                     self._hub(destination) if ask_hub else None,
                     create_repo=any(settings.create_repo for settings, _ in targets),
                     may_clash=len(targets) > 1,
@@ -192,7 +192,7 @@ class App:
                 explain.Explainer(
                     spec,
                     ledger,
-                    ledger.known_root(destination, spec.source, spec.mapping.key),
+                    ledger.roots.known(destination, spec.source, spec.mapping.key),
                     self._hub(destination) if ask_hub else None,
                     time.time_ns(),
                 ).explain(relative)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from hf_watch.capacity import Capacity
     from hf_watch.credentials import Credentials
     from hf_watch.inbox import Inbox
-    from hf_watch.ledger import Ledger
+    from hf_watch.ledger.ledger import Ledger
     from hf_watch.measured import Observe
     from hf_watch.model import Destination
     from hf_watch.outage import Outage

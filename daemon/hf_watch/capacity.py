@@ -11,7 +11,7 @@ from hf_watch.paths import parent
 
 if TYPE_CHECKING:
     from hf_watch.findings import Found
-    from hf_watch.ledger import Ledger
+    from hf_watch.ledger.ledger import Ledger
 
 MOST_ENTRIES = 10_000  # of a folder, as the Hub's documentation has it; so are the next two
 MOST_FILES = 100_000  # of a repo
@@ -58,12 +58,12 @@ class Capacity:
 
     def _count_files(self, found: Found) -> int:
         if self._files is None:
-            self._files = self._ledger.count_in(found.target.root.destination_id)
+            self._files = self._ledger.files.count_in(found.target.root.destination_id)
         return self._files
 
     def _count_entries(self, found: Found, folder: str) -> int:
         if folder not in self._entries:
-            self._entries[folder] = self._ledger.count_beside(found.target.root, found.waiting.path, folder)
+            self._entries[folder] = self._ledger.files.count_beside(found.target.root, found.waiting.path, folder)
         return self._entries[folder]
 
     def _warn(self, found: Found, folder: str, files: int, entries: int) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from hf_watch.findings import Found
-    from hf_watch.ledger import Ledger
+    from hf_watch.ledger.ledger import Ledger
     from hf_watch.model import Fingerprint
     from hf_watch.target import Target
 
@@ -94,10 +94,11 @@ class Claims:
         if target.spec.mapping.is_plain:
             path = target.spec.mapping.local_path(in_repo)
             return [] if path is None else [path]
-        return self._ledger.mapped_to(target.root, in_repo)
+        there = self._ledger.files.mapped_to(target.root, in_repo)
+        return list(dict.fromkeys([*there, *self._ledger.quarantine.wanting(target.root, in_repo)]))
 
     def _held(self, target: Target, path: str, in_repo: str) -> bytes | None:
-        known = self._ledger.known(target.root, path)
+        known = self._ledger.files.known(target.root, path)
         if known is None or known.digest is None or known.repo_path != in_repo:
             return None
         return known.digest.sha256

@@ -21,7 +21,7 @@ from hf_watch.credentials import Credentials
 from hf_watch.hooks import Hooks
 from hf_watch.hub import HubClient
 from hf_watch.inbox import Inbox
-from hf_watch.ledger import Ledger
+from hf_watch.ledger.ledger import Ledger
 from hf_watch.measured import Several, ignore
 from hf_watch.outage import Outage
 from hf_watch.pace import Throttle, full_bucket
@@ -88,7 +88,7 @@ def new_budget(settings: Settings, endpoint: Endpoint, ledger: Ledger) -> Budget
     now_s = time.time()
     bucket = full_bucket(commit.per_hour, commit.burst, time.monotonic() - HOUR_S)
     budget = Budget(bucket, Throttle(settings.upload.max_bytes_per_s), time.monotonic)
-    budget.restore(now_s - at_s for at_s in ledger.commits_since(endpoint.name, now_s - HOUR_S))
+    budget.restore(now_s - at_s for at_s in ledger.batches.commits_since(endpoint.name, now_s - HOUR_S))
     return budget
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from hf_watch import scan
-from hf_watch.ledger import DeleteState
+from hf_watch.ledger.rows import DeleteState
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import printable
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Sequence
 
     from hf_watch.findings import Lost
-    from hf_watch.ledger import Ledger
+    from hf_watch.ledger.ledger import Ledger
     from hf_watch.target import Target
 
 log = structlog.get_logger()
@@ -66,11 +66,11 @@ class DeleteGuard:
         return renamed + [each for mine in by_target.values() for each in self._passed(mine[0].target, mine)]
 
     def _sha256(self, lost: Lost) -> bytes | None:
-        known = self._ledger.known(lost.target.root, lost.waiting.path)
+        known = self._ledger.files.known(lost.target.root, lost.waiting.path)
         return known.digest.sha256 if known is not None and known.digest is not None else None
 
     def _passed(self, target: Target, lost: Sequence[Lost]) -> list[Lost]:
-        states = [self._ledger.delete_state(target.root, each.waiting.path) for each in lost]
+        states = [self._ledger.deletes.state(target.root, each.waiting.path) for each in lost]
         meant = [each for each, state in zip(lost, states, strict=True) if state is DeleteState.CONFIRMED]
         new = [each for each, state in zip(lost, states, strict=True) if state is None]
         if not new:
@@ -82,13 +82,13 @@ class DeleteGuard:
         return meant
 
     def _are_few(self, target: Target, count: int) -> bool:
-        if target.is_scanning or any(self._ledger.count_deletes(target.root, state) for state in UNSETTLED):
+        if target.is_scanning or any(self._ledger.deletes.count(target.root, state) for state in UNSETTLED):
             return False
         return count + target.settler.count_gone(FEW) <= FEW and count + self._recent(target) <= self._allowed(target)
 
     def _write_down(self, target: Target, paths: Sequence[str]) -> None:
         watched, now = self._watched[id(target)], self._clock()
-        self._ledger.note_deletes(target.root, paths)
+        self._ledger.deletes.note(target.root, paths)
         watched.latest = now
         if watched.undecided_since is None:
             watched.undecided_since = now
@@ -101,7 +101,7 @@ class DeleteGuard:
         return sum(count for _, count in sent)
 
     def _allowed(self, target: Target) -> int:
-        return target.spec.max_delete.of(self._ledger.count(target.root))
+        return target.spec.max_delete.of(self._ledger.files.count(target.root))
 
     def check(self) -> None:
         """Decide what can be decided by now."""
@@ -119,7 +119,7 @@ class DeleteGuard:
     def _look_up(self, target: Target, watched: _Watched) -> None:
         """What the ledger says of deletes that an earlier process wrote down."""
         watched.is_known = True
-        if self._ledger.count_deletes(target.root, DeleteState.NOTED):
+        if self._ledger.deletes.count(target.root, DeleteState.NOTED):
             watched.undecided_since = watched.latest = self._clock()
         self._see_held(target, watched)
 
@@ -148,13 +148,13 @@ class DeleteGuard:
     def _decide(self, target: Target, watched: _Watched) -> None:
         watched.undecided_since = None
         self._forget_returned(target)
-        noted = self._ledger.count_deletes(target.root, DeleteState.NOTED)
-        is_held = self._ledger.count_deletes(target.root, DeleteState.HELD) > 0
+        noted = self._ledger.deletes.count(target.root, DeleteState.NOTED)
+        is_held = self._ledger.deletes.count(target.root, DeleteState.HELD) > 0
         if not is_held and noted + self._recent(target) <= self._allowed(target):
             watched.sent.append((self._clock(), noted))
             self._let_go(target, DeleteState.NOTED)
             return
-        self._ledger.settle_deletes(target.root, DeleteState.NOTED, DeleteState.HELD)
+        self._ledger.deletes.settle(target.root, DeleteState.NOTED, DeleteState.HELD)
         self._see_held(target, watched)
         if noted:
             says = f"`hf-watch confirm-deletes {target.spec.name}` lets them go"
@@ -166,14 +166,14 @@ class DeleteGuard:
     def _forget_returned(self, target: Target) -> None:
         """Files that are there again are no deletes."""
         for state in UNSETTLED:
-            paths = self._ledger.deletes(target.root, state)
+            paths = self._ledger.deletes.paths(target.root, state)
             if returned := [path for path in paths if not scan.file_is_gone(target.path, path)]:
-                self._ledger.drop_deletes(target.root, returned)
+                self._ledger.deletes.drop(target.root, returned)
 
     def _let_go(self, target: Target, state: DeleteState) -> int:
         now = self._clock()
-        paths = self._ledger.deletes(target.root, state)
-        self._ledger.settle_deletes(target.root, state, DeleteState.CONFIRMED)
+        paths = self._ledger.deletes.paths(target.root, state)
+        self._ledger.deletes.settle(target.root, state, DeleteState.CONFIRMED)
         if len(paths) > HINTED:
             target.scan_now(now)
         else:
@@ -182,8 +182,8 @@ class DeleteGuard:
         return len(paths)
 
     def _see_held(self, target: Target, watched: _Watched) -> None:
-        watched.held = self._ledger.count_deletes(target.root, DeleteState.HELD)
-        watched.example = self._ledger.first_delete(target.root, DeleteState.HELD) or ""
+        watched.held = self._ledger.deletes.count(target.root, DeleteState.HELD)
+        watched.example = self._ledger.deletes.first(target.root, DeleteState.HELD) or ""
 
     def confirm(self, target: Target) -> int:
         """A person says that what is held is meant: exactly that. How many files."""

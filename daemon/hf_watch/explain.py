@@ -14,7 +14,8 @@ from hf_watch.model import Writers
 from hf_watch.paths import parents, within
 
 if TYPE_CHECKING:
-    from hf_watch.ledger import Ledger, Root
+    from hf_watch.ledger.ledger import Ledger
+    from hf_watch.ledger.rows import Root
     from hf_watch.model import Digest, Fingerprint, Known
     from hf_watch.ports import Hub
     from hf_watch.target import TargetSpec
@@ -54,7 +55,7 @@ class Explainer:
 
     def explain(self, path: str) -> Explanation:
         """Never raises for what may be wrong with the path or the Hub: that is what it tells."""
-        known = self.ledger.known(self.root, path) if self.root is not None else None
+        known = self.ledger.files.known(self.root, path) if self.root is not None else None
         looked = scan.look(self.spec.source, path)
         digest = self._digest(path) if looked is not None else None
         in_repo, problem = self._place(path, known, looked, digest)
@@ -88,7 +89,7 @@ class Explainer:
                 return mapping.repo_path(path), None
             if looked is None or digest is None:
                 return (known.repo_path if known is not None else None), None
-            place = self.ledger.place_of(self.root, path, digest.sha256) if self.root is not None else None
+            place = self.ledger.files.place_of(self.root, path, digest.sha256) if self.root is not None else None
             content = Content(digest.sha256.hex(), looked.mtime_ns, self.now_ns)
             return place or mapping.repo_path(path, content), None
         except Unpublishable as error:
@@ -107,7 +108,7 @@ class Explainer:
     def _aside(self, path: str, looked: Fingerprint | None) -> str | None:
         if self.root is None or looked is None:
             return None
-        aside = self.ledger.held_aside(self.root, path, looked)
+        aside = self.ledger.quarantine.held_aside(self.root, path, looked)
         return f"set aside: {aside.reason}" if aside is not None else None
 
     def _disk(self, path: str, looked: Fingerprint | None) -> str:

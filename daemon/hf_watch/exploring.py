@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hf_watch.filters import Sizes
     from hf_watch.ground import Ground
     from hf_watch.journal import Journal
-    from hf_watch.ledger import Ledger
+    from hf_watch.ledger.ledger import Ledger
     from hf_watch.lookout import Lookout
     from hf_watch.measured import Observe
     from hf_watch.model import Fingerprint, Known
@@ -209,14 +209,14 @@ class Exploration:
         """Keep the ledger as small as what it describes."""
         gone = [
             each
-            for each in self._ledger.quarantined(ground.root)
+            for each in self._ledger.quarantine.of(ground.root)
             if not ground.wanted.reaches(each.path) or scan.file_is_gone(ground.path, each.path)
         ]
         for each in gone:
             if each.repo_path is not None:  # another file waits for it to go
                 self.settle(Change(each.path, ChangeKind.GONE, self._clock()))
         if alone := [each.path for each in gone if each.repo_path is None]:
-            self._ledger.release(ground.root, alone)
+            self._ledger.quarantine.release(ground.root, alone)
         self._ledger.give_back_space()
 
     def _name_unreadable(self, found: scan.Unreadable) -> None:
@@ -228,7 +228,7 @@ class Exploration:
 
     def _compare(self, ground: Ground, listing: scan.Listing) -> Iterator[None]:
         self._unreadable.discard(listing.directory)
-        known = self._ledger.directory(ground.root, listing.directory)
+        known = self._ledger.files.directory(ground.root, listing.directory)
         found = differences(listing.files, known)
         self._restore(ground, listing)
         if found.changed:
@@ -254,7 +254,7 @@ class Exploration:
     def _name_look_alikes(self, ground: Ground, listing: scan.Listing, changed: tuple[str, ...]) -> None:
         for name, other in look_alikes([*listing.files, *listing.directories]):
             path = join(listing.directory, name)
-            is_new_directory = name in listing.directories and not self._ledger.has_below(ground.root, path)
+            is_new_directory = name in listing.directories and not self._ledger.files.has_below(ground.root, path)
             if name in changed or other in changed or is_new_directory:
                 reason = f"on macOS and Windows it is the same file as {printable(other)}"
                 self._journal.tell("warning", "path.collided", path, reason)
@@ -272,13 +272,13 @@ class Exploration:
 
     def _miss_directories(self, ground: Ground, top: str) -> Iterator[None]:
         """Files of directories that the ledger knows and the disk does not have any more."""
-        for directory in self._ledger.directories(ground.root, top):
+        for directory in self._ledger.files.directories(ground.root, top):
             if directory and not scan.is_directory(ground.path, directory):
-                yield from self._miss(ground, directory, tuple(self._ledger.directory(ground.root, directory)))
+                yield from self._miss(ground, directory, tuple(self._ledger.files.directory(ground.root, directory)))
 
     def _move_to_generation(self, ground: Ground, listing: scan.Listing, known: dict[str, Known]) -> None:
         """A file that is still there belongs to this incarnation of the root: its loss would be a real one."""
         generation = ground.generation_at(join(listing.directory, ""))
         moved = [n for n, k in known.items() if k.generation != generation and n in listing.files]
         if moved and generation is not None:
-            self._ledger.seen_in(ground.root, listing.directory, moved, generation)
+            self._ledger.files.seen_in(ground.root, listing.directory, moved, generation)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hf_watch import scan
-from hf_watch.ledger import Recorded
+from hf_watch.ledger.rows import Recorded
 from hf_watch.model import Upload
 from hf_watch.settle import is_racy
 

@@ -9,7 +9,8 @@ from hf_watch import scan
 
 if TYPE_CHECKING:
     from hf_watch.ignore_files import IgnoreFiles
-    from hf_watch.ledger import Ledger, Root
+    from hf_watch.ledger.ledger import Ledger
+    from hf_watch.ledger.rows import Root
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,5 +35,5 @@ class Ground:
         if device is None:
             return None
         if device not in self._generations:
-            self._generations[device] = self.ledger.generation(self.root, device, self.identity.inode)
+            self._generations[device] = self.ledger.roots.generation(self.root, device, self.identity.inode)
         return self._generations[device]

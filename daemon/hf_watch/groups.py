@@ -18,7 +18,7 @@ from hf_watch.snapshots import IGNORED_REASON
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hf_watch.ledger import Ledger
+    from hf_watch.ledger.ledger import Ledger
     from hf_watch.settle import Waiting
     from hf_watch.snapshots import Snapshots
     from hf_watch.target import Target
@@ -93,7 +93,7 @@ class Groups:
             if isinstance(found, scan.Unreadable):
                 self._snapshots.give_up_reading(target, waiting, found.reason)
                 return None
-            known = self._ledger.directory(target.root, found.directory)
+            known = self._ledger.files.directory(target.root, found.directory)
             for name, looked in found.files.items():
                 path = join(found.directory, name)
                 files[path] = looked
@@ -106,20 +106,20 @@ class Groups:
         """Whether the file is never published, by its size or by the repo's own .gitignore."""
         if target.spec.sizes.why_not(looked.size_bytes) is not None:
             return True
-        aside = self._ledger.held_aside(target.root, path, looked)
+        aside = self._ledger.quarantine.held_aside(target.root, path, looked)
         return aside is not None and aside.reason == IGNORED_REASON
 
     def _gone(self, target: Target, group: str, files: dict[str, Fingerprint]) -> list[str]:
         return [
             path
-            for directory in self._ledger.directories(target.root, group)
-            for name in self._ledger.directory(target.root, directory)
+            for directory in self._ledger.files.directories(target.root, group)
+            for name in self._ledger.files.directory(target.root, directory)
             if (path := join(directory, name)) not in files and target.wanted.reaches(path)
         ]
 
     def _is_held(self, target: Target, path: str, group: Group) -> bool:
         """Whether the Hub holds it already, and it only waits to leave."""
-        return plan.unchanged(group.files[path], self._ledger.known(target.root, path))
+        return plan.unchanged(group.files[path], self._ledger.files.known(target.root, path))
 
     def _has_marker(self, target: Target) -> bool:
         return bool(target.spec.ready_marker)
@@ -132,7 +132,7 @@ class Groups:
         if len(group.taken) > MOST_FILES:
             return f"it has {len(group.taken)} files, and one commit takes {MOST_FILES}"
         for path in group.taken:
-            aside = self._ledger.held_aside(target.root, path, group.files[path])
+            aside = self._ledger.quarantine.held_aside(target.root, path, group.files[path])
             if aside is not None:
                 return f"{path.rpartition('/')[2]} cannot be published: {aside.reason}"
         return None

@@ -12,7 +12,7 @@ from hf_watch.errors import MissingRepoError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hf_watch.ledger import Ledger
+    from hf_watch.ledger.ledger import Ledger
     from hf_watch.model import RepoState
     from hf_watch.ports import Hub
     from hf_watch.publish import Publisher
@@ -54,10 +54,10 @@ class Opener:
         """
         head = self._state().head
         root = self.targets[0].root
-        unheard = self.ledger.open_batches(root)
-        if self.verify or head != self.ledger.head(root) or any(self.hub.find(each) for each in unheard):
+        unheard = self.ledger.batches.unanswered(root)
+        if self.verify or head != self.ledger.roots.head(root) or any(self.hub.find(each) for each in unheard):
             self.compare()
-            self.ledger.see_head(root, head)
+            self.ledger.roots.see_head(root, head)
         self.publisher.suspect(unheard)
 
     def look_again(self) -> bool:
@@ -102,9 +102,9 @@ class Opener:
     def compare(self) -> None:
         """Put in doubt what the branch does not hold as recorded, and have it published anew."""
         for target in self.targets:
-            if not self.ledger.has_below(target.root, ""):
+            if not self.ledger.files.has_below(target.root, ""):
                 continue
-            doubted = self.ledger.doubt_unlike(target.root, self.hub.tree(target.spec.mapping.prefix))
+            doubted = self.ledger.comparison.doubt_unlike(target.root, self.hub.tree(target.spec.mapping.prefix))
             log.info("target.compared", target=target.spec.name, doubted=doubted)
             if doubted:
                 target.rescan(self.clock())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hf_watch import plan, scan
 from hf_watch.errors import MissingRepoError, SourceError
 from hf_watch.ignore_files import IgnoreFiles
-from hf_watch.ledger import DeleteState
+from hf_watch.ledger.rows import DeleteState
 from hf_watch.mapping import Content, Unpublishable
 from hf_watch.model import Writers
 from hf_watch.paths import join
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hf_watch.ignore_files import Inside
-    from hf_watch.ledger import Ledger, Root
+    from hf_watch.ledger.ledger import Ledger
+    from hf_watch.ledger.rows import Root
     from hf_watch.model import Fingerprint, Known, RemoteFile
     from hf_watch.plan import Limits
     from hf_watch.ports import Hub
@@ -134,7 +135,7 @@ class Previewer:
         return IgnoreFiles(self.spec.source, self.spec.wanted)
 
     def _known(self, directory: str) -> dict[str, Known]:
-        return self.ledger.directory(self.root, directory) if self.root is not None else {}
+        return self.ledger.files.directory(self.root, directory) if self.root is not None else {}
 
     @staticmethod
     def _keep(path: str, in_repo: str, looked: Fingerprint, preview: Preview) -> None:
@@ -144,7 +145,7 @@ class Previewer:
         if (reason := self.spec.sizes.why_not(looked.size_bytes)) is not None:
             preview.skips.append(Item(path, "", looked.size_bytes, reason))
             return
-        aside = self.ledger.held_aside(self.root, path, looked) if self.root is not None else None
+        aside = self.ledger.quarantine.held_aside(self.root, path, looked) if self.root is not None else None
         if aside is not None:
             in_repo = aside.repo_path or ""
             preview.skips.append(Item(path, in_repo, looked.size_bytes, f"set aside: {aside.reason}"))
@@ -168,7 +169,7 @@ class Previewer:
             if fd is None:
                 raise SourceError("it went while it was looked at")
             sha256 = scan.digest(fd).sha256
-        place = self.ledger.place_of(self.root, path, sha256) if self.root is not None else None
+        place = self.ledger.files.place_of(self.root, path, sha256) if self.root is not None else None
         return place or mapping.repo_path(path, Content(sha256.hex(), looked.mtime_ns, self.now_ns))
 
     def _why_upload(self, path: str, known: Known | None) -> str | None:
@@ -215,9 +216,11 @@ class Previewer:
         if self.root is None or self.spec.on_delete != "mirror" or scan.is_empty(self.spec.source):
             return
         wanted = self._wanted
-        for directory in self.ledger.directories(self.root, ""):
+        for directory in self.ledger.files.directories(self.root, ""):
             device = scan.device_of(self.spec.source, join(directory, ""))
-            generation = self.ledger.known_generation(self.root, device, identity.inode) if device is not None else None
+            generation = (
+                self.ledger.roots.known_generation(self.root, device, identity.inode) if device is not None else None
+            )
             for name, known in self._known(directory).items():
                 path = join(directory, name)
                 if known.generation == generation and wanted.reaches(path) and self._is_gone(path):
@@ -226,9 +229,9 @@ class Previewer:
 
     def _hold_many(self, preview: Preview, root: Root) -> None:
         """As the guard before deletes does."""
-        states = [self.ledger.delete_state(root, item.path) for item in preview.deletes]
+        states = [self.ledger.deletes.state(root, item.path) for item in preview.deletes]
         unasked = [each for each, state in zip(preview.deletes, states, strict=True) if state is not CONFIRMED]
-        is_much = len(unasked) > self.spec.max_delete.of(self.ledger.count(root))
+        is_much = len(unasked) > self.spec.max_delete.of(self.ledger.files.count(root))
         if is_much or DeleteState.HELD in states:
             preview.held = unasked
             preview.deletes = [each for each, state in zip(preview.deletes, states, strict=True) if state is CONFIRMED]

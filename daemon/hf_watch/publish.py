@@ -24,7 +24,7 @@ from hf_watch.errors import (
     TooLargeError,
 )
 from hf_watch.findings import Found, Lost
-from hf_watch.ledger import Intended
+from hf_watch.ledger.rows import Intended
 from hf_watch.measured import Delivery, Published, Skipped
 from hf_watch.model import Batch, Delete, Outcome, Staged
 from hf_watch.snapshots import IGNORED_REASON
@@ -32,7 +32,7 @@ from hf_watch.snapshots import IGNORED_REASON
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from hf_watch.ledger import Ledger
+    from hf_watch.ledger.ledger import Ledger
     from hf_watch.measured import Observe
     from hf_watch.model import Digest, Receipt, RemoteFile
     from hf_watch.ports import Hub
@@ -192,7 +192,7 @@ class Publisher:
 
     def _may_yet_differ(self, origin: Found | Lost) -> bool:
         """Whether a commit of this path may land yet; then the path was given back until that is over."""
-        known = self._ledger.known(origin.target.root, origin.waiting.path)
+        known = self._ledger.files.known(origin.target.root, origin.waiting.path)
         if not self._unclear or known is None or known.digest is not None:
             return False
         origin.target.settler.put_back(origin.waiting, max(self._unclear.values()))
@@ -201,7 +201,9 @@ class Publisher:
     def _skip(self, found: Found) -> None:
         self._snapshots.accounted.add((found.target.root.id, found.waiting.path))
         found.target.journal.tell("warning", "path.skipped", found.waiting.path, IGNORED_REASON)
-        self._ledger.set_aside(found.target.root, found.waiting.path, found.snapshot.fingerprint, IGNORED_REASON)
+        self._ledger.quarantine.set_aside(
+            found.target.root, found.waiting.path, found.snapshot.fingerprint, IGNORED_REASON
+        )
         self._observe(Skipped(found.target.spec.name, found.waiting.path, found.repo_path, "ignored"))
 
     def _set_aside(self, found: Found, reason: str) -> None:
@@ -260,10 +262,10 @@ class Publisher:
         return tuple(ours)
 
     def _put_there(self, origin: Found | Lost) -> Iterable[Digest]:
-        known = self._ledger.known(origin.target.root, origin.waiting.path)
+        known = self._ledger.files.known(origin.target.root, origin.waiting.path)
         if known is not None and known.digest is not None:
             yield known.digest
-        yield from self._ledger.candidates(origin.target.root, origin.waiting.path)
+        yield from self._ledger.files.candidates(origin.target.root, origin.waiting.path)
 
     def _leave(self, lost: Lost, *, is_there: bool) -> None:
         if self._may_yet_differ(lost):
@@ -297,12 +299,12 @@ class Publisher:
         for batch_id, until in list(self._unclear.items()):
             commit = self._hub.find(batch_id)
             if commit is not None:
-                self._ledger.found_batch(batch_id, commit)
+                self._ledger.batches.found(batch_id, commit)
                 log.info("commit.found", commit=commit, batch=batch_id, reason="its answer was lost")
             elif now < until:
                 continue
             else:
-                self._ledger.dropped_batch(batch_id)
+                self._ledger.batches.dropped(batch_id)
             del self._unclear[batch_id]
         self._parent = head if self._unclear else None
 
@@ -319,10 +321,10 @@ class Publisher:
         for batch_id in [each for each, until in self._overtaken.items() if until <= self._clock()]:
             commit = self._hub.find(batch_id)
             if commit is None:
-                self._ledger.dropped_batch(batch_id)
+                self._ledger.batches.dropped(batch_id)
             else:
                 has_landed = True
-                self._ledger.found_batch(batch_id, commit)
+                self._ledger.batches.found(batch_id, commit)
                 log.warning("commit.found", commit=commit, batch=batch_id, reason="it landed after it was made up for")
             del self._overtaken[batch_id]
         return has_landed
@@ -348,7 +350,7 @@ class Publisher:
         """
         parcel = self._still_meant(self._in_hand.pop())
         if not parcel.ready:
-            self._ledger.dropped_batch(parcel.id)
+            self._ledger.batches.dropped(parcel.id)
             return None
         batch = Batch(parcel.id, parcel.operations, self._message(parcel))
         self._intend(parcel)
@@ -366,7 +368,7 @@ class Publisher:
             self._give_back(parcel)
             raise
         except HubError:
-            self._ledger.dropped_batch(parcel.id)
+            self._ledger.batches.dropped(parcel.id)
             self._give_back(parcel)
             raise
         self._record(parcel, receipt, began)
@@ -382,7 +384,7 @@ class Publisher:
 
     def _intend(self, parcel: Parcel) -> None:
         first = parcel.ready[0].origin.target.root
-        self._ledger.intend(
+        self._ledger.batches.intend(
             parcel.id, first.destination_id, [_intended(each) for each in parcel.ready], parcel.size_bytes
         )
 
@@ -391,11 +393,11 @@ class Publisher:
         if self._parent is None:
             self._in_hand.append(parcel)
         else:
-            self._ledger.dropped_batch(parcel.id)
+            self._ledger.batches.dropped(parcel.id)
             self._give_back(parcel)
 
     def _part(self, parcel: Parcel, reason: str) -> None:
-        self._ledger.dropped_batch(parcel.id)
+        self._ledger.batches.dropped(parcel.id)
         units = list(_units(parcel.ready).values())
         if len(units) > 1:
             for half in plan.halves(units):
@@ -420,7 +422,7 @@ class Publisher:
         """Return everything in hand to its settlers; the Hub refused it, so no commit of it is open."""
         while self._in_hand:
             parcel = self._in_hand.pop()
-            self._ledger.dropped_batch(parcel.id)
+            self._ledger.batches.dropped(parcel.id)
             self._give_back(parcel)
 
     def let_go(self) -> None:
@@ -446,7 +448,7 @@ class Publisher:
                 receipt,
             )
         root = parcel.ready[0].origin.target.root
-        self._ledger.recorded_batch(parcel.id, root, receipt.commit, receipt.head)
+        self._ledger.batches.recorded(parcel.id, root, receipt.commit, receipt.head)
         self._overtaken |= self._unclear
         self._unclear, self._parent = {}, None
         self.files += len(parcel.ready)

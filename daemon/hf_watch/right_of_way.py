@@ -18,7 +18,7 @@ from hf_watch.paths import parents
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hf_watch.ledger import Ledger
+    from hf_watch.ledger.ledger import Ledger
     from hf_watch.target import Target
 
 TAKEN_REASON = 'the repo holds files below this path, and on_delete = "keep" keeps them'
@@ -49,11 +49,11 @@ class RightOfWay:
         if target.root.is_mapped:
             return Way.FREE
         for above in parents(path):
-            if self._ledger.known(target.root, above) is not None:
+            if self._ledger.files.known(target.root, above) is not None:
                 self._leaving.add((target.root.id, above))
                 self._asked.append((target, above))
                 return Way.CLEARING
-        if not self._ledger.has_below(target.root, path):
+        if not self._ledger.files.has_below(target.root, path):
             return Way.FREE
         if target.spec.on_delete == "keep":
             return Way.TAKEN

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hf_watch.after_upload import AfterUpload
     from hf_watch.findings import Found
-    from hf_watch.ledger import Ledger
+    from hf_watch.ledger.ledger import Ledger
     from hf_watch.model import Snapshot
 
 TICK_S = TIMESTAMP_TICK_NS / 1e9
@@ -66,7 +66,7 @@ class SecondLook:
             else:
                 found.target.settler.note(Change(found.waiting.path, ChangeKind.FOUND, now))
         for group in same.values():
-            self._ledger.record(group[0].target.root, [found.recorded for found in group])
+            self._ledger.files.record(group[0].target.root, [found.recorded for found in group])
             self._after_upload.published(group)
 
     def let_go(self) -> None:
@@ -75,7 +75,7 @@ class SecondLook:
 
     def _again(self, found: Found) -> Found | None:
         """The file with a newer snapshot of the same content, or None when it has to settle again."""
-        known = self._ledger.known(found.target.root, found.waiting.path)
+        known = self._ledger.files.known(found.target.root, found.waiting.path)
         if known is None or known.digest != found.snapshot.digest:
             return None  # in doubt, or something else by now
         try:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hf_watch.after_upload import AfterUpload
     from hf_watch.allotment import Allotment
     from hf_watch.credentials import Credentials
-    from hf_watch.ledger import Ledger
+    from hf_watch.ledger.ledger import Ledger
     from hf_watch.measured import Observe
     from hf_watch.model import Fingerprint, Known, Receipt, Snapshot
     from hf_watch.pulse import Pulse
@@ -126,13 +126,15 @@ class Snapshots:
         for index in self._touched.keys() | self._forgotten.keys():
             target, touched = self._targets[index], self._touched.pop(index, [])
             self._receive(target, self._held.pop(index, []), None)
-            self._ledger.record(target.root, [found.recorded for found in touched], self._forgotten.pop(index, []))
+            self._ledger.files.record(
+                target.root, [found.recorded for found in touched], self._forgotten.pop(index, [])
+            )
             self._after_upload.published(touched)
 
     def record(self, target: Target, published: Sequence[Found], lost: Iterable[str], receipt: Receipt) -> None:
         """The Hub holds what was `published`, and nothing any more at the `lost` paths: write it down, for good."""
         self._receive(target, published, receipt)
-        self._ledger.record(target.root, [found.recorded for found in published], lost)
+        self._ledger.files.record(target.root, [found.recorded for found in published], lost)
         self._after_upload.published(published)
 
     def _receive(self, target: Target, published: Sequence[Found], receipt: Receipt | None) -> None:
@@ -161,7 +163,7 @@ class Snapshots:
     def _look(self, target: Target, waiting: Waiting, held: ExitStack) -> Found | Lost | None:
         if not target.wanted.reaches(waiting.path):
             return None  # an ignore file hides it by now; what the Hub holds of it stays
-        known = self._ledger.known(target.root, waiting.path)
+        known = self._ledger.files.known(target.root, waiting.path)
         with ExitStack() as own:
             fd = own.enter_context(scan.opened(target.path, waiting.path))
             if fd is None:
@@ -245,7 +247,7 @@ class Snapshots:
             )
 
     def _is_set_aside(self, target: Target, waiting: Waiting, before: Fingerprint) -> bool:
-        aside = self._ledger.held_aside(target.root, waiting.path, before)
+        aside = self._ledger.quarantine.held_aside(target.root, waiting.path, before)
         if aside is None:
             return False
         if aside.repo_path is not None:
@@ -269,7 +271,7 @@ class Snapshots:
             if snapshot is None or mapping.is_fixed:
                 return mapping.repo_path(path)
             sha256 = snapshot.digest.sha256
-            place = self._ledger.place_of(target.root, path, sha256)
+            place = self._ledger.files.place_of(target.root, path, sha256)
             return place or mapping.repo_path(path, Content(sha256.hex(), looked.mtime_ns, self._wall_clock_ns()))
         except Unpublishable as error:
             self.set_aside(target, path, looked, str(error))
@@ -281,7 +283,7 @@ class Snapshots:
             return ()
         if known.repo_path != in_repo:
             self.handed_over(target, path, known.repo_path)
-        places = dict.fromkeys([known.repo_path, *self._ledger.places(target.root, path)])
+        places = dict.fromkeys([known.repo_path, *self._ledger.files.places(target.root, path)])
         return tuple(place for place in places if place != in_repo) if target.spec.on_delete == "mirror" else ()
 
     def _claimed(self, found: Found) -> Found | None:
@@ -307,7 +309,7 @@ class Snapshots:
     def _yield(self, rival: Claim, claim: Claim, in_repo: str) -> None:
         """Set a file aside whose repo path another one has as well, and let nothing vouch for it there."""
         self.claims.withdraw(rival)
-        self._ledger.doubt(rival.target.root, rival.path)
+        self._ledger.files.doubt(rival.target.root, rival.path)
         self._set_aside_at(rival, [claim], in_repo)
 
     def _set_aside_at(self, claim: Claim, rivals: Sequence[Claim], in_repo: str) -> None:
@@ -348,7 +350,7 @@ class Snapshots:
         target.journal.tell("error", "path.quarantined", path, reason)
         self._observe(SetAside(target.spec.name, path, reason))
         if in_repo is not None or not self._moved_aside(target, path, fingerprint, reason):
-            self._ledger.set_aside(target.root, path, fingerprint, reason, in_repo)
+            self._ledger.quarantine.set_aside(target.root, path, fingerprint, reason, in_repo)
         if self._single_pass:
             self._give_up(target, path, reason)
 
@@ -375,7 +377,7 @@ class Snapshots:
         said = {"path": printable(path), "target": target.spec.name, "reason": reason}
         try:
             relocation.write_text(f"{place}.reason.json", json.dumps(said, indent=2) + "\n")
-            self._ledger.record(target.root, (), [path])
+            self._ledger.files.record(target.root, (), [path])
             return relocation.move(target.path, path, fingerprint, place) is not None
         except SourceError as error:
             target.journal.tell("warning", "path.stays", path, str(error))
@@ -388,7 +390,7 @@ class Snapshots:
         path = waiting.path
         if not scan.file_is_gone(target.path, path):
             return None
-        aside = self._ledger.aside(target.root, path)
+        aside = self._ledger.quarantine.aside(target.root, path)
         if aside is not None and aside.repo_path is not None:
             self.handed_over(target, path, aside.repo_path)
         if known is None:
@@ -404,7 +406,7 @@ class Snapshots:
             return None
         if known.generation != target.generation_at(path):
             return None  # it was last seen in another directory that stood there, or on what was mounted there
-        former = tuple(place for place in self._ledger.places(target.root, path) if place != known.repo_path)
+        former = tuple(place for place in self._ledger.files.places(target.root, path) if place != known.repo_path)
         return Lost(target, waiting, known.repo_path, known.generation, former)
 
     def _is_busy(self, target: Target, waiting: Waiting, fd: int, looked: Fingerprint) -> bool:
@@ -441,6 +443,6 @@ class Snapshots:
         rivals = self.claims.rivals(target, path, in_repo)
         for rival in rivals:
             if rival.sha256 is None:  # else the Hub is known to hold it
-                self._ledger.release(rival.target.root, [rival.path])
+                self._ledger.quarantine.release(rival.target.root, [rival.path])
                 rival.target.settler.note(Change(rival.path, ChangeKind.FOUND, self._clock()))
         return bool(rivals)

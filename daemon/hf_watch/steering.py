@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from hf_watch.deletions import DeleteGuard
-    from hf_watch.ledger import Ledger
+    from hf_watch.ledger.ledger import Ledger
     from hf_watch.publish import Publisher
     from hf_watch.settle import Waiting
     from hf_watch.target import Target
@@ -128,8 +128,8 @@ class Steering:
 
     def _retry(self, target: Target, path: str, now: float) -> int:
         """How many paths were taken out of quarantine, or waited and are hurried."""
-        released = [each.path for each in self._ledger.quarantined(target.root) if within(each.path, path)]
-        self._ledger.release(target.root, released)
+        released = [each.path for each in self._ledger.quarantine.of(target.root) if within(each.path, path)]
+        self._ledger.quarantine.release(target.root, released)
         for each in released:
             target.settler.note(Change(each, ChangeKind.FOUND, now))
         return max(target.settler.hurry(now, path), len(released))
@@ -220,7 +220,7 @@ class Steering:
 
     def _set_aside(self, passage: _Passage) -> Iterator[Left]:
         target = passage.target
-        for each in self._ledger.quarantined(target.root):
+        for each in self._ledger.quarantine.of(target.root):
             if each.reason != IGNORED_REASON and scan.is_file(target.path, each.path):
                 yield Left(passage.index, each.path, each.reason)
 

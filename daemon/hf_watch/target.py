@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from hf_watch.filters import Filter, Sizes
     from hf_watch.inbox import Hints
     from hf_watch.journal import Journal
-    from hf_watch.ledger import Ledger, Root
+    from hf_watch.ledger.ledger import Ledger
+    from hf_watch.ledger.rows import Root
     from hf_watch.lookout import Lookout
     from hf_watch.mapping import Mapping
     from hf_watch.measured import Observe
@@ -164,7 +165,7 @@ class Target:
         """Whether what settled is a directory that goes in one commit."""
         if self.spec.group != "directory" or "/" in path or scan.is_file(self.path, path):
             return False
-        return scan.is_directory(self.path, path) or self._ledger.has_below(self.root, path)
+        return scan.is_directory(self.path, path) or self._ledger.files.has_below(self.root, path)
 
     def take_due(self, now: float) -> Waiting | None:
         """Take out the path that has been due for longest."""
@@ -173,7 +174,7 @@ class Target:
 
     def take_up(self, now: float) -> None:
         """Watch the root and scan all of it, if it is there; otherwise look for it again soon."""
-        self.root = self._ledger.root(self.destination, self.spec.source, self.spec.mapping.key)
+        self.root = self._ledger.roots.of(self.destination, self.spec.source, self.spec.mapping.key)
         self._next_check = now + LOST_ROOT_CHECK_S
         path = os.path.realpath(self.spec.source)
         identity = scan.identity(path, self.spec.root_marker)
@@ -316,7 +317,7 @@ class Target:
         if not self.wanted.reaches(change.path) and not is_marker:
             self._cookies.discard(change.path)
             return
-        if change.kind is ChangeKind.GONE and self._ledger.has_below(self.root, change.path):
+        if change.kind is ChangeKind.GONE and self._ledger.files.has_below(self.root, change.path):
             self._exploration.add(change.path)  # it was a directory
         self._exploration.settle(change)
 

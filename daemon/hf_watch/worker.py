@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from hf_watch.findings import Found, Lost
     from hf_watch.gather import Gatherer
     from hf_watch.inbox import Hints, Inbox
-    from hf_watch.ledger import Ledger
+    from hf_watch.ledger.ledger import Ledger
     from hf_watch.opening import Opener
     from hf_watch.pacing import Pacing
     from hf_watch.ports import Hub

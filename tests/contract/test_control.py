@@ -27,7 +27,8 @@ from hf_watch.control.pauses import Bound
 from hf_watch.control.server import Bounds, Control, serving
 from hf_watch.control.tallies import Tallies
 from hf_watch.errors import ConfigError, HfWatchError, NotRunningError
-from hf_watch.ledger import Intended, Ledger
+from hf_watch.ledger.ledger import Ledger
+from hf_watch.ledger.rows import Intended
 from hf_watch.status import TargetState, TargetStatus, WorkerStatus
 from tests.disk import without_privileges
 from tests.eventually import eventually
@@ -83,12 +84,12 @@ def test_health_is_lag_first(seat: Seat, changes: dict[str, Any], health: str, s
 
 def _fill_ledger(seat: Seat, aside: dict[str, str], commits: int = 0) -> None:
     with Ledger(seat.ledger_file) as ledger:
-        root = ledger.root(DESTINATION, str(seat.drop), "in")
+        root = ledger.roots.of(DESTINATION, str(seat.drop), "in")
         for path, reason in aside.items():
-            ledger.set_aside(root, path, None, reason)
+            ledger.quarantine.set_aside(root, path, None, reason)
         for number in range(commits):
-            ledger.intend(f"batch{number}", root.destination_id, [Intended(root, "a", "in/a", DIGEST, 1)], 10)
-            ledger.recorded_batch(f"batch{number}", root, f"{number:040x}", f"{number:040x}")
+            ledger.batches.intend(f"batch{number}", root.destination_id, [Intended(root, "a", "in/a", DIGEST, 1)], 10)
+            ledger.batches.recorded(f"batch{number}", root, f"{number:040x}", f"{number:040x}")
 
 
 def test_the_quarantine_comes_page_by_page_and_each_path_once(seat: Seat) -> None:
@@ -128,20 +129,20 @@ def test_commits_come_newest_first_with_links(seat: Seat) -> None:
 def test_what_was_read_from_the_ledger_counts_until_it_is_written_to(seat: Seat) -> None:
     later_ns = time.time_ns() + 10**12  # no write of this test is a recent one
     with Ledger(seat.ledger_file) as ledger:  # held open, as a daemon does: its log stays
-        root = ledger.root(DESTINATION, str(seat.drop), "in")
+        root = ledger.roots.of(DESTINATION, str(seat.drop), "in")
         tallies = Tallies(seat.ledger_file, lambda: later_ns)
         targets = seat.daemon().targets
         first = tallies.of(targets, 0.0)
         assert first[0].quarantined == 0
         assert tallies.of(targets, 0.0) is first
-        ledger.set_aside(root, "a", None, "too odd")
+        ledger.quarantine.set_aside(root, "a", None, "too odd")
         assert tallies.of(targets, 0.0)[0].quarantined == 1
         assert tallies.of((), 0.0) == []
 
 
 def test_a_ledger_that_was_just_written_to_is_read_again(seat: Seat) -> None:
     with Ledger(seat.ledger_file) as ledger:
-        ledger.root(DESTINATION, str(seat.drop), "in")
+        ledger.roots.of(DESTINATION, str(seat.drop), "in")
         wal = seat.ledger_file.with_name(seat.ledger_file.name + "-wal")
         tallies = Tallies(seat.ledger_file, lambda: wal.stat().st_mtime_ns)
         targets = seat.daemon().targets

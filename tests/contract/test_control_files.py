@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hf_watch.control.client import UnknownPathError
-from hf_watch.ledger import Intended, Ledger, Recorded
+from hf_watch.ledger.ledger import Ledger
+from hf_watch.ledger.rows import Intended, Recorded
 from hf_watch.model import Fingerprint
 from tests.seat import ALL_IS_WELL, DESTINATION, DIGEST, Seat, raw
 
@@ -39,17 +40,19 @@ def _seat(tmp_path: Path) -> Seat:
 def _published(seat: Seat, paths: Iterable[str]) -> None:
     paths = list(paths)
     with Ledger(seat.ledger_file) as ledger:
-        root = ledger.root(DESTINATION, str(seat.drop), "in")
-        ledger.intend("batch", root.destination_id, [Intended(root, path, "x", DIGEST, 1) for path in paths], 10)
-        ledger.record(root, [Recorded(path, "in/x", Fingerprint(1, 5, 3, 4), DIGEST, 1) for path in paths])
-        ledger.recorded_batch("batch", root, "c" * 40, "c" * 40)
+        root = ledger.roots.of(DESTINATION, str(seat.drop), "in")
+        ledger.batches.intend(
+            "batch", root.destination_id, [Intended(root, path, "x", DIGEST, 1) for path in paths], 10
+        )
+        ledger.files.record(root, [Recorded(path, "in/x", Fingerprint(1, 5, 3, 4), DIGEST, 1) for path in paths])
+        ledger.batches.recorded("batch", root, "c" * 40, "c" * 40)
 
 
 def _set_aside(seat: Seat, paths: Iterable[str]) -> None:
     with Ledger(seat.ledger_file) as ledger:
-        root = ledger.root(DESTINATION, str(seat.drop), "in")
+        root = ledger.roots.of(DESTINATION, str(seat.drop), "in")
         for path in paths:
-            ledger.set_aside(root, path, None, "too odd")
+            ledger.quarantine.set_aside(root, path, None, "too odd")
 
 
 def _unpublished(seat: Seat, waits: Sequence[Hinted] = (), flies: Sequence[Hinted] = ()) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hf_watch.ledger import Ledger, Recorded
+from hf_watch.ledger.ledger import Ledger
+from hf_watch.ledger.rows import Recorded
 from hf_watch.model import Destination, Digest, Fingerprint
 
 LEDGERS = Path(__file__).parents[1] / "ledgers"
@@ -32,41 +33,41 @@ def _file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def test_all_that_was_known_is_known(file: Path) -> None:
     with Ledger(file) as ledger:
-        root = ledger.known_root(DROP, "/srv/drop", "incoming")
+        root = ledger.roots.known(DROP, "/srv/drop", "incoming")
         assert root is not None
-        assert ledger.head(root) == HEAD
-        assert ledger.generation(root, 2049, (1 << 63) + 7) == 1, "the directory is the one that it was"
-        assert list(ledger.directories(root, "")) == ["", "sub"]
+        assert ledger.roots.head(root) == HEAD
+        assert ledger.roots.generation(root, 2049, (1 << 63) + 7) == 1, "the directory is the one that it was"
+        assert list(ledger.files.directories(root, "")) == ["", "sub"]
 
-        doubted, published = ledger.known(root, "a.txt"), ledger.known(root, "sub/b\udcff.bin")
+        doubted, published = ledger.files.known(root, "a.txt"), ledger.files.known(root, "sub/b\udcff.bin")
         assert doubted is not None
         assert doubted.digest is None
         assert doubted.fingerprint == Fingerprint(11, 5, 1_767_000_000_000_000_001, 1_767_000_000_000_000_002)
-        assert {each.sha256 for each in ledger.candidates(root, "a.txt")} == {
+        assert {each.sha256 for each in ledger.files.candidates(root, "a.txt")} == {
             _digest(content).sha256 for content in (b"alpha", b"alpha two")
         }
         assert published is not None
         assert (published.repo_path, published.digest) == ("incoming/sub/b.bin", _digest(b"beta"))
 
-        assert ledger.open_batches(root) == ["batch-2"]
-        assert 1_767_225_660.0 in ledger.commits_since(DROP.endpoint, 0.0)
-        [aside] = ledger.quarantined(root)
+        assert ledger.batches.unanswered(root) == ["batch-2"]
+        assert 1_767_225_660.0 in ledger.batches.commits_since(DROP.endpoint, 0.0)
+        [aside] = ledger.quarantine.of(root)
         assert (aside.path, aside.reason) == ("bad.bin", "the Hub wants it otherwise")
         assert aside.fingerprint == Fingerprint(12, 7, 3, 4)
 
-        other = ledger.known_root(MODEL, "/srv/checkpoints", "")
+        other = ledger.roots.known(MODEL, "/srv/checkpoints", "")
         assert other is not None
-        assert ledger.head(other) == "f" * 40
+        assert ledger.roots.head(other) == "f" * 40
 
 
 def test_it_is_written_on_and_opened_again(file: Path) -> None:
     with Ledger(file) as ledger:
-        root = ledger.root(DROP, "/srv/drop", "incoming")
-        ledger.record(root, [Recorded("a.txt", "incoming/a.txt", None, _digest(b"alpha two"), 1)], ["gone.txt"])
-        ledger.found_batch("batch-2", HEAD)
+        root = ledger.roots.of(DROP, "/srv/drop", "incoming")
+        ledger.files.record(root, [Recorded("a.txt", "incoming/a.txt", None, _digest(b"alpha two"), 1)], ["gone.txt"])
+        ledger.batches.found("batch-2", HEAD)
     with Ledger(file) as ledger:
-        known = ledger.known(root, "a.txt")
+        known = ledger.files.known(root, "a.txt")
         assert known is not None
         assert known.digest == _digest(b"alpha two")
-        assert ledger.known(root, "gone.txt") is None
-        assert ledger.open_batches(root) == []
+        assert ledger.files.known(root, "gone.txt") is None
+        assert ledger.batches.unanswered(root) == []

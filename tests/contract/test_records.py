@@ -12,10 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hf_watch.ledger import KEPT_COMMITS, Intended, Ledger, Recorded, Root
+from hf_watch.ledger.batches import KEPT_COMMITS
+from hf_watch.ledger.ledger import Ledger
+from hf_watch.ledger.records import Held, Made, looked_into
+from hf_watch.ledger.rows import Intended, Recorded, Root
 from hf_watch.model import Destination, Digest, Fingerprint
 from hf_watch.paths import within
-from hf_watch.records import Held, Made, looked_into
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,18 +42,18 @@ class Book:
         root = root or self.root
         self.intend(name, contents, root)
         self.record({path: digest for path, digest in contents.items() if digest is not None}, root)
-        self.ledger.record(root, [], [path for path, digest in contents.items() if digest is None])
-        self.ledger.recorded_batch(name, root, name, name)
+        self.ledger.files.record(root, [], [path for path, digest in contents.items() if digest is None])
+        self.ledger.batches.recorded(name, root, name, name)
 
     def intend(self, name: str, contents: dict[str, Digest | None], root: Root | None = None) -> None:
         root = root or self.root
         intended = [Intended(root, path, f"in/{path}", digest, 1) for path, digest in contents.items()]
-        self.ledger.intend(name, root.destination_id, intended, 3)
+        self.ledger.batches.intend(name, root.destination_id, intended, 3)
 
     def record(self, contents: dict[str, Digest], root: Root | None = None) -> None:
         """The Hub is seen to hold so much."""
         fingerprint = Fingerprint(1, 5, 3, 4)
-        self.ledger.record(
+        self.ledger.files.record(
             root or self.root,
             [
                 Recorded(path, "in/" + path.encode("utf-8", "replace").decode(), fingerprint, digest, 1)
@@ -73,7 +75,7 @@ class Book:
 def _book(tmp_path: Path) -> Iterator[Book]:
     file = tmp_path / "ledger.sqlite3"
     with Ledger(file, wall_clock=lambda: book.now_s) as ledger:
-        book = Book(file, ledger, ledger.root(DESTINATION, "/drop", "in"))
+        book = Book(file, ledger, ledger.roots.of(DESTINATION, "/drop", "in"))
         yield book
 
 
@@ -98,14 +100,14 @@ def test_a_commit_whose_answer_was_lost_is_named_once_it_is_found(book: Book) ->
     book.commit("first", {"a": ONE})
     book.intend("second", {"a": OTHER})
     assert book.held() == [], "it is in doubt"
-    book.ledger.found_batch("second", "found")
+    book.ledger.batches.found("second", "found")
     book.record({"a": OTHER})
     assert book.made("a") == Made("found", 1_000.0, 1, 3)
 
 
 def test_a_commit_that_was_never_made_is_not_named_and_its_number_not_given_again(book: Book) -> None:
     book.intend("refused", {"a": ONE})
-    book.ledger.dropped_batch("refused")
+    book.ledger.batches.dropped("refused")
     book.record({"a": ONE})
     book.commit("other", {"b": ONE})
     assert book.made("a") is None
@@ -119,7 +121,7 @@ def test_a_batch_that_is_sent_again_is_counted_once(book: Book) -> None:
 
 
 def test_commits_count_for_the_roots_they_are_of(book: Book) -> None:
-    other = book.ledger.root(DESTINATION, "/other", "in")
+    other = book.ledger.roots.of(DESTINATION, "/other", "in")
     book.commit("first", {"a": ONE, "b": ONE, "c": None})
     book.now_s = 2_000.0
     book.commit("second", {"d": ONE}, other)
@@ -150,7 +152,7 @@ PATHS = st.sets(st.lists(SEGMENT, min_size=1, max_size=3).map("/".join), max_siz
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(paths=PATHS, below=st.lists(SEGMENT, max_size=3).map("/".join), size=st.integers(1, 4))
 def test_a_directory_comes_page_by_page_and_each_path_once(book: Book, paths: set[str], below: str, size: int) -> None:
-    book.ledger.record(book.root, [], [each.path for each in book.held()])
+    book.ledger.files.record(book.root, [], [each.path for each in book.held()])
     book.record(dict.fromkeys(paths, ONE))
     found: list[str] = []
     with looked_into(book.file) as records:

@@ -18,7 +18,7 @@ from hf_watch.model import Change, ChangeKind
 from tests.disk import fill, numbered, without_privileges
 from tests.engine import Engine, target_spec
 from tests.fake_hub import FakeHub, Fault, lost_answer
-from tests.mortal import Crash, Fate, MortalHub, MortalLedger
+from tests.mortal import Crash, Fate, MortalHub, mortal_ledger
 from tests.mortal_disk import mortal_disk
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ def _killed_at(step: int, place: Path, elsewhere: Path, how: str, *, is_answer_l
     world = World(place, archive, how.split(" ", maxsplit=1)[0], options={"remove_empty_dirs": True})
     fate = Fate(step)
     world.engine.hub = MortalHub(world.hub, fate)
-    world.engine.ledger_of = partial(MortalLedger, fate=fate)
+    world.engine.ledger_of = partial(mortal_ledger, fate=fate)
     fill(world.drop, FILES)
     if is_answer_lost:
         world.hub.fail("commit", lost_answer())

@@ -23,7 +23,7 @@ from hf_watch.errors import (
     UnreachableError,
 )
 from hf_watch.filters import Filter
-from hf_watch.ledger import Ledger
+from hf_watch.ledger.ledger import Ledger
 from tests.disk import fill, numbered
 from tests.engine import DESTINATION, Engine, target_spec
 from tests.fake_hub import FakeHub, Fault, lost_answer
@@ -150,7 +150,7 @@ def test_a_lost_answer_that_nobody_waited_for_is_looked_up_at_the_next_start(tmp
     assert hub.repo.files == PUBLISHED
     assert len(hub.repo.commits) == 1
     with Ledger(tmp_path / "ledger.sqlite3") as ledger:
-        assert not ledger.open_batches(ledger.root(DESTINATION, str(drop), "incoming"))
+        assert not ledger.batches.unanswered(ledger.roots.of(DESTINATION, str(drop), "incoming"))
 
 
 # Refusals for now.
@@ -348,7 +348,7 @@ def test_one_bad_file_is_set_aside_and_the_others_are_published(tmp_path: Path, 
     assert assembled.gave_up == {str(tmp_path / "drop" / bad): "400: one of these is bad"}
     assert hub.calls.count("commit") <= 1 + 2 * math.ceil(math.log2(count))
     with Ledger(tmp_path / "ledger.sqlite3") as ledger:
-        assert not ledger.open_batches(ledger.root(DESTINATION, str(tmp_path / "drop"), "incoming"))
+        assert not ledger.batches.unanswered(ledger.roots.of(DESTINATION, str(tmp_path / "drop"), "incoming"))
 
 
 def test_one_bad_file_of_a_thousand_costs_few_requests(tmp_path: Path, drop: Path) -> None:
@@ -435,7 +435,7 @@ def test_what_the_repos_gitignore_drops_is_reported_and_not_recorded(tmp_path: P
     assert hub.repo.files == {"incoming/b": b"b"}
     assert [each["path"] for each in logs if each["event"] == "path.skipped"] == ["a"]
     with Ledger(tmp_path / "ledger.sqlite3") as ledger:
-        assert ledger.known(ledger.root(DESTINATION, str(drop), "incoming"), "a") is None
+        assert ledger.files.known(ledger.roots.of(DESTINATION, str(drop), "incoming"), "a") is None
     with capture_logs() as logs:
         engine.sync()
     assert not [each for each in logs if each["event"] == "path.skipped"]

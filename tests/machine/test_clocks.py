@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from hf_watch.ledger import Ledger
+from hf_watch.ledger.ledger import Ledger
 from hf_watch.plan import Limits
 from tests.disk import fill, numbered
 from tests.engine import Clock, Engine, target_spec
@@ -68,7 +68,7 @@ def test_a_wall_clock_that_jumps_neither_stalls_nor_storms(tmp_path: Path, drop:
 def _restarted(tmp_path: Path, drop: Path, wall: WallClock, clock: Clock) -> Engine:
     """As app.py starts it: with the commits of the last hour counted in."""
     with Ledger(tmp_path / "ledger.sqlite3", wall_clock=wall) as ledger:
-        made = ledger.commits_since("http://hub.example", wall() - 3_600.0)
+        made = ledger.batches.commits_since("http://hub.example", wall() - 3_600.0)
     return Engine(
         tmp_path, [target_spec(drop)], FakeHub(), per_hour=100.0, ages_s=[wall() - at_s for at_s in made], clock=clock,
         wall_clock_ns=wall.ns, ledger_of=lambda file: Ledger(file, wall_clock=wall),

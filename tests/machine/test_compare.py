@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hf_watch.errors import RetryableError
-from hf_watch.ledger import Ledger
+from hf_watch.ledger.ledger import Ledger
 from tests.disk import fill
 from tests.engine import DESTINATION, Engine, target_spec
 from tests.fake_hub import FakeHub, Fault
@@ -75,13 +75,13 @@ def test_verify_compares_even_when_the_head_is_the_one_last_made(engine: Engine)
 
 def test_a_comparison_keeps_no_other_destination_waiting(engine: Engine, tmp_path: Path) -> None:
     hub = _hub(engine)
-    with Ledger(tmp_path / "ledger.sqlite3") as ledger, Ledger(tmp_path / "ledger.sqlite3") as other:
-        root = ledger.root(DESTINATION, str(tmp_path / "drop"), "incoming")
-        other._connection.execute("PRAGMA busy_timeout = 0")
+    file = tmp_path / "ledger.sqlite3"
+    with Ledger(file) as ledger, Ledger(file, lock_timeout_s=0.0) as other:
+        root = ledger.roots.of(DESTINATION, str(tmp_path / "drop"), "incoming")
 
         def slow_pages() -> Iterator[RemoteFile]:
             for file in hub.tree("incoming"):
-                other.see_head(root, "written meanwhile")
+                other.roots.see_head(root, "written meanwhile")
                 yield file
 
-        assert ledger.doubt_unlike(root, slow_pages()) == 0
+        assert ledger.comparison.doubt_unlike(root, slow_pages()) == 0

@@ -10,7 +10,7 @@ import pytest
 from hf_watch.errors import RetryableError
 from hf_watch.explain import Explainer, Explanation, inside
 from hf_watch.filters import Filter, Sizes
-from hf_watch.ledger import Ledger
+from hf_watch.ledger.ledger import Ledger
 from tests.disk import fill
 from tests.engine import DESTINATION, Engine, target_spec
 from tests.fake_hub import FakeHub, Fault
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def explained(tmp_path: Path, spec: TargetSpec, path: str, hub: FakeHub | None = None) -> Explanation:
     with Ledger(tmp_path / "ledger.sqlite3", read_only=True) as ledger:
-        root = ledger.known_root(DESTINATION, spec.source, spec.mapping.key)
+        root = ledger.roots.known(DESTINATION, spec.source, spec.mapping.key)
         return Explainer(spec, ledger, root, hub, time.time_ns()).explain(path)
 
 

@@ -15,7 +15,7 @@ from hf_watch.plan import Limits
 from tests.disk import fill, without_privileges
 from tests.engine import Engine, Running, target_spec
 from tests.fake_hub import FakeHub, Fault, lost_answer
-from tests.mortal import Crash, Fate, MortalHub, MortalLedger
+from tests.mortal import Crash, Fate, MortalHub, mortal_ledger
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +85,7 @@ def test_a_kill_at_any_step_leaves_no_half_of_it(tmp_path: Path, *, is_answer_lo
     while has_died:
         world, fate = World(tmp_path / str(step)), Fate(step)
         world.engine.hub = MortalHub(world.hub, fate)
-        world.engine.ledger_of = partial(MortalLedger, fate=fate)
+        world.engine.ledger_of = partial(mortal_ledger, fate=fate)
         fill(world.drop, files)
         if is_answer_lost:
             world.hub.fail("commit", lost_answer())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import sqlite3
+import time
 from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,7 +14,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from hf_watch.errors import LedgerError
-from hf_watch.ledger import Ledger
+from hf_watch.ledger.batches import Batches
+from hf_watch.ledger.ledger import Ledger
 from tests.disk import fill, numbered
 from tests.engine import DESTINATION, Engine, target_spec
 from tests.fake_hub import FakeHub
@@ -21,6 +23,8 @@ from tests.fake_hub import FakeHub
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from hf_watch.ledger.rows import Root
 
 NAME = "ledger.sqlite3"
 
@@ -82,10 +86,15 @@ def test_a_full_disk_fails_a_single_pass(tmp_path: Path) -> None:
 def test_an_answer_that_cannot_be_written_down_is_not_lost(tmp_path: Path) -> None:
     """The commit is made; what says so finds no room: the paths stay in doubt, and no second commit is made."""
 
-    class Full(Ledger):
-        def recorded_batch(self, *_: object) -> None:
+    class FullWhenAnswered(Batches):
+        def recorded(self, batch_id: str, root: Root, commit: str | None, head: str) -> None:
             with _no_room(1_000):
-                super().recorded_batch(*_)  # type: ignore[arg-type]
+                super().recorded(batch_id, root, commit, head)
+
+    class Full(Ledger):
+        def __init__(self, file: Path) -> None:
+            super().__init__(file)
+            self.batches = FullWhenAnswered(self._connection, time.time)
 
     files = numbered(5)
     fill(tmp_path / "drop", files)
@@ -169,18 +178,18 @@ def test_a_state_directory_that_is_emptied_costs_time_and_nothing_else(tmp_path:
     assert hub.repo.files == _published({**files, "new": b"new"})
     assert len(hub.repo.commits) == 2
     with Ledger(tmp_path / NAME) as ledger:
-        assert ledger.count(ledger.root(DESTINATION, str(tmp_path / "drop"), "incoming")) == 61
+        assert ledger.files.count(ledger.roots.of(DESTINATION, str(tmp_path / "drop"), "incoming")) == 61
 
 
 def test_two_connections_that_find_it_corrupt_set_it_aside_once(tmp_path: Path) -> None:
     with Ledger(tmp_path / NAME) as one, Ledger(tmp_path / NAME) as other:
-        one.root(DESTINATION, "x", "")
-        one._is_corrupt = other._is_corrupt = True
+        one.roots.of(DESTINATION, "x", "")
+        one._connection._is_corrupt = other._connection._is_corrupt = True
         one.reopen()
-        root = one.root(DESTINATION, "x", "")
-        one.see_head(root, "head")
+        root = one.roots.of(DESTINATION, "x", "")
+        one.roots.see_head(root, "head")
         with pytest.raises(LedgerError):
-            other.see_head(root, "lost")
+            other.roots.see_head(root, "lost")
         other.reopen()
-        assert other.head(root) == "head"
+        assert other.roots.head(root) == "head"
     assert len([each for each in tmp_path.iterdir() if "corrupt" in each.name and each.name.endswith("Z")]) <= 1

@@ -6,9 +6,9 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from hf_watch.ledger import Ledger
-from hf_watch.ledger_file import MIGRATIONS, SCHEMA, SCHEMA_VERSION
-from hf_watch.records import looked_into
+from hf_watch.ledger.ledger import Ledger
+from hf_watch.ledger.records import looked_into
+from hf_watch.ledger.schema import MIGRATIONS, SCHEMA, SCHEMA_VERSION
 from tests.disk import fill
 from tests.engine import DESTINATION, Engine, target_spec
 from tests.fake_hub import FakeHub

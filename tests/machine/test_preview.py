@@ -9,7 +9,7 @@ import pytest
 
 from hf_watch.console import plan_json, plan_text
 from hf_watch.errors import MissingRepoError
-from hf_watch.ledger import Ledger
+from hf_watch.ledger.ledger import Ledger
 from hf_watch.plan import Limits
 from hf_watch.preview import Estimate, Preview, Previewer, estimate, settle_clashes
 from tests.disk import fill
@@ -27,7 +27,7 @@ def _at_once(_count: int) -> float:
 def _preview(tmp_path: Path, hub: FakeHub | None, *, create_repo: bool = False, on_delete: str = "keep") -> Preview:
     spec = target_spec(tmp_path / "drop", on_delete=on_delete)
     with Ledger(tmp_path / "ledger.sqlite3", read_only=True) as ledger:
-        root = ledger.known_root(DESTINATION, spec.source, spec.mapping.key)
+        root = ledger.roots.known(DESTINATION, spec.source, spec.mapping.key)
         return Previewer(spec, ledger, root, hub, create_repo=create_repo).preview()
 
 
@@ -112,7 +112,7 @@ def test_files_that_clash_are_named_as_a_pass_will(tmp_path: Path, on_clash: str
     fill(tmp_path / "drop", {name: content for name, content in files.items() if name not in published})
     os.utime(tmp_path / "drop" / "y/a", ns=(1 << 62, 1 << 62))
     with Ledger(tmp_path / "ledger.sqlite3", read_only=True) as ledger:
-        found = Previewer(spec, ledger, ledger.known_root(DESTINATION, spec.source, spec.mapping.key), hub).preview()
+        found = Previewer(spec, ledger, ledger.roots.known(DESTINATION, spec.source, spec.mapping.key), hub).preview()
     settle_clashes([(spec, found)])
     x, y = (str(tmp_path / "drop" / each / "a") for each in ("x", "y"))
     reasons = {"x/a": f"{y} maps to the same repo path incoming/a", "y/a": f"{x} maps to the same repo path incoming/a"}

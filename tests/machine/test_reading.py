@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from hf_watch.ledger import Ledger
+from hf_watch.ledger.ledger import Ledger
 from tests.disk import fill, without_privileges
 from tests.engine import DESTINATION, Engine, target_spec
 from tests.fake_hub import FakeHub
@@ -202,7 +202,7 @@ def test_a_directory_that_may_not_be_listed_is_named_once_and_stops_nobody(tmp_p
 
 def _known(engine: Engine, drop: Path, path: str) -> Known | None:
     with Ledger(engine.state_dir / "ledger.sqlite3") as ledger:
-        return ledger.known(ledger.root(DESTINATION, str(drop), "incoming"), path)
+        return ledger.files.known(ledger.roots.of(DESTINATION, str(drop), "incoming"), path)
 
 
 def test_a_file_stamped_within_a_tick_of_its_snapshot_is_read_again_without_the_hub(tmp_path: Path, drop: Path) -> None:

@@ -37,7 +37,7 @@ from hf_watch.right_of_way import TAKEN_REASON
 from hf_watch.scan import digest_of
 from tests.engine import Clock, Engine, Running, target_spec
 from tests.fake_hub import FakeHub, Fault, lost_answer
-from tests.mortal import Crash, Fate, MortalHub, MortalLedger
+from tests.mortal import Crash, Fate, MortalHub, mortal_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,7 +128,7 @@ class Publishing(RuleBasedStateMachine):
             [target_spec(self.drop, on_delete=self.on_delete, rescan_s=20.0, path_in_repo=self.path_in_repo)],
             MortalHub(self.hub, self.fate),
             inline_bytes=INLINE_BYTES,
-            ledger_of=partial(MortalLedger, fate=self.fate),
+            ledger_of=partial(mortal_ledger, fate=self.fate),
             clock=self.clock,
         )
         self.process = ExitStack()

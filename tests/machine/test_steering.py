@@ -127,7 +127,7 @@ def test_a_file_in_quarantine_that_is_deleted_leaves_it(tmp_path: Path, drop: Pa
 
 def _aside(running: Running) -> set[str]:
     [target] = running.worker._targets
-    return {each.path for each in target._ledger.quarantined(target.root)}
+    return {each.path for each in target._ledger.quarantine.of(target.root)}
 
 
 def test_retry_asks_the_hub_again_at_once(tmp_path: Path, drop: Path) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch.ledger import Ledger
+from hf_watch.ledger.ledger import Ledger
 from hf_watch.local_hub import LocalHub
 from tests import bounds
 from tests.churn import churn, size_bytes

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, get_args
 from hf_watch.control import view
 from hf_watch.control.contract import FileState, FilesView, FileView, QuarantinedView, QuarantineView
 from hf_watch.control.paging import page
+from hf_watch.ledger.records import looked_into
 from hf_watch.paths import printable, within
-from hf_watch.records import looked_into
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hf_watch.control.daemon import Daemon, Steered
     from hf_watch.control.paging import Shelf
-    from hf_watch.records import Held, Records
+    from hf_watch.ledger.records import Held, Records
     from hf_watch.status import TargetStatus, Unpublished
 
 Chosen = tuple["Steered", str]  # a target, and the file or directory of it that is meant; "": all of it

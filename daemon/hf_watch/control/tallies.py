@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hf_watch.records import looked_into
+from hf_watch.ledger.records import looked_into
 from hf_watch.snapshots import IGNORED_REASON
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hf_watch.control.daemon import Steered
-    from hf_watch.records import Made, Records
+    from hf_watch.ledger.records import Made, Records
 
 TICK_NS = 50_000_000  # a file written to again this soon may keep its times
 

@@ -16,9 +16,9 @@ from hf_watch.control.contract import (
     TargetsView,
     TargetView,
 )
+from hf_watch.ledger.records import looked_into
 from hf_watch.logs import masked
 from hf_watch.paths import printable
-from hf_watch.records import looked_into
 from hf_watch.status import TargetState
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from hf_watch.control.daemon import Daemon, Steered
     from hf_watch.control.pauses import Bound
     from hf_watch.control.tallies import Tallies, Tally
+    from hf_watch.ledger.records import Made
     from hf_watch.model import Destination
-    from hf_watch.records import Made
     from hf_watch.status import TargetStatus, WorkerStatus
 
 REPO_PLACES = {"model": "", "dataset": "datasets/", "space": "spaces/"}

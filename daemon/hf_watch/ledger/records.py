@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hf_watch.errors import LedgerError
-from hf_watch.paths import join
+from hf_watch.ledger.rows import joined, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +83,7 @@ class Records:
             "SELECT dir, name, reason, at_s FROM quarantine AS row WHERE", (destination, source, prefix), within, after,
             limit,
         )  # fmt: skip
-        return [Aside(join(os.fsdecode(d), os.fsdecode(n)), reason, at_s) for d, n, reason, at_s in rows]
+        return [Aside(joined(d, n), reason, at_s) for d, n, reason, at_s in rows]
 
     def held(
         self, destination: Destination, source: str, prefix: str, *, within: str = "", after: str = "", limit: int
@@ -96,7 +96,7 @@ class Records:
         )  # fmt: skip
         return [
             Held(
-                join(os.fsdecode(d), os.fsdecode(n)), repo_path, size_bytes, sha256,
+                joined(d, n), repo_path, size_bytes, sha256,
                 None if made[0] is None else Made(*made),
             )
             for d, n, repo_path, size_bytes, sha256, *made in rows
@@ -106,7 +106,7 @@ class Records:
         self, select: str, root: tuple[Destination, str, str], within: str, after: str, limit: int
     ) -> list[tuple[Any, ...]]:
         destination, source, prefix = root
-        directory, name = _split(after)
+        directory, name = split(after)
         behind = (directory, name + b"\0")
         rows: list[tuple[Any, ...]] = []
         for first, end in _spans(within):
@@ -168,11 +168,6 @@ def looked_into(ledger: Path) -> Iterator[Records]:
         yield Records(connection)
 
 
-def _split(path: str) -> tuple[bytes, bytes]:
-    directory, _, name = os.fsencode(path).rpartition(b"/")
-    return directory, name
-
-
 def _spans(within: str) -> Iterator[tuple[tuple[bytes, bytes], tuple[bytes, bytes]]]:
     """Where the rows lie of a file, or of all below a directory: ranges of (dir, name), the second end not in it.
 
@@ -181,7 +176,7 @@ def _spans(within: str) -> Iterator[tuple[tuple[bytes, bytes], tuple[bytes, byte
     if not within:
         yield (b"", b""), (BEYOND, b"")
         return
-    (parent, name), top = _split(within), os.fsencode(within)
+    (parent, name), top = split(within), os.fsencode(within)
     yield (parent, name), (parent, name + b"\0")
     yield (top, b""), (top + b"\0", b"")
     yield (top + b"/", b""), (top + b"0", b"")  # 0 comes right behind /
