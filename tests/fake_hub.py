@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hf_watch.errors import AmbiguousError, MissingEntryError, MissingRepoError, MovedError, RejectedError
-from hf_watch.model import Delete, Digest, Outcome, Receipt, RemoteFile, RepoState, Staged
+from hf_watch.model import Created, Delete, Digest, Outcome, Receipt, RemoteFile, RepoState, Staged
 from hf_watch.paths import parents
 from hf_watch.scan import digest_of
 
@@ -86,6 +86,7 @@ class FakeHub:
     ) -> None:
         self.repo = FakeRepo() if repo is None else repo
         self.exists = True
+        self.makes = Created.REPO  # what is missing when it does not exist
         self.is_public = False
         self.script: dict[str, deque[Fault | None]] = {}
         self.calls: list[str] = []
@@ -106,9 +107,11 @@ class FakeHub:
     def check_write(self) -> None:
         self._called("check_write")
 
-    def create(self, *, private: bool) -> None:  # noqa: ARG002  the fake has no visibility
+    def create(self, *, private: bool) -> Created:  # noqa: ARG002  the fake has no visibility
+        made = Created.NOTHING if self.exists else self.makes
         self.exists = True
         self._called("create")
+        return made
 
     def refresh_token(self) -> None:
         self.calls.append("refresh_token")

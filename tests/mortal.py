@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hf_watch.ledger.file import LedgerFile
-    from hf_watch.model import Batch, Receipt, RemoteFile, RepoState, Staged, Upload
+    from hf_watch.model import Batch, Created, Receipt, RemoteFile, RepoState, Staged, Upload
     from hf_watch.ports import Hub
 
 T = TypeVar("T")
@@ -85,8 +85,8 @@ class MortalHub:
     def check_write(self) -> None:
         self._lived(self._hub.check_write)
 
-    def create(self, *, private: bool) -> None:
-        self._lived(lambda: self._hub.create(private=private))
+    def create(self, *, private: bool) -> Created:
+        return self._lived(lambda: self._hub.create(private=private))
 
     def refresh_token(self) -> None:
         self._lived(self._hub.refresh_token)

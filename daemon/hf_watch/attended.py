@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hf_watch.model import Batch, Receipt, RemoteFile, RepoState, Staged, Upload
+    from hf_watch.model import Batch, Created, Receipt, RemoteFile, RepoState, Staged, Upload
     from hf_watch.ports import Hub
     from hf_watch.pulse import Pulse
 
@@ -34,9 +34,9 @@ class AttendedHub:
         with self._call():
             self._hub.check_write()
 
-    def create(self, *, private: bool) -> None:
+    def create(self, *, private: bool) -> Created:
         with self._call():
-            self._hub.create(private=private)
+            return self._hub.create(private=private)
 
     def refresh_token(self) -> None:
         self._hub.refresh_token()

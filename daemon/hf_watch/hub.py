@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -14,7 +15,7 @@ from hf_watch import __version__
 from hf_watch.errors import MissingEntryError, MovedError, RejectedError, SourceError, UnauthorizedError
 from hf_watch.hub_errors import CLIENT_ERRORS, Phase, translate
 from hf_watch.hub_transport import Patience, deadline, xet_deadline
-from hf_watch.model import Delete, Outcome, Receipt, RemoteFile, RepoState, Staged
+from hf_watch.model import Created, Delete, Outcome, Receipt, RemoteFile, RepoState, Staged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -63,18 +64,30 @@ class HubClient:
         with self._call(Phase.READING):
             self._api.auth_check(self._repo_id, repo_type=self._repo_type, write=True)
 
-    def create(self, *, private: bool) -> None:
-        sdk = STATIC_SPACE if self._repo_type == "space" else None
+    def create(self, *, private: bool) -> Created:
+        is_new_repo = self._makes(partial(self._create_repo, private=private))
+        is_new_branch = self._revision != constants.DEFAULT_REVISION and self._makes(self._create_branch)
+        if is_new_repo:
+            return Created.REPO
+        return Created.BRANCH if is_new_branch else Created.NOTHING
+
+    def _makes(self, create: Callable[[], object]) -> bool:
+        """Whether this made something that was not there."""
         try:
             with self._call(Phase.STAGING):
-                self._api.create_repo(self._repo_id, repo_type=self._repo_type, private=private, space_sdk=sdk)
+                create()
         except MovedError as error:
             if BEING_CREATED in str(error):
                 raise
-            # else it exists
-        if self._revision != constants.DEFAULT_REVISION:
-            with self._call(Phase.STAGING):
-                self._api.create_branch(self._repo_id, repo_type=self._repo_type, branch=self._revision, exist_ok=True)
+            return False
+        return True
+
+    def _create_repo(self, *, private: bool) -> None:
+        sdk = STATIC_SPACE if self._repo_type == "space" else None
+        self._api.create_repo(self._repo_id, repo_type=self._repo_type, private=private, space_sdk=sdk)
+
+    def _create_branch(self) -> None:
+        self._api.create_branch(self._repo_id, repo_type=self._repo_type, branch=self._revision)
 
     def refresh_token(self) -> None:
         self._api = self._new_api()

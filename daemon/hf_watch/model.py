@@ -75,6 +75,14 @@ class Fingerprint:
     ctime_ns: int
 
 
+class Created(Enum):
+    """What was missing of a destination, and was made."""
+
+    REPO = "repo"  # with its branch
+    BRANCH = "branch"
+    NOTHING = "nothing"  # somebody else was faster
+
+
 class Writers(Enum):
     """Whether some process has a file open for writing."""
 

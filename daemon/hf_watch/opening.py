@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from hf_watch.errors import MissingRepoError
+from hf_watch.model import Created
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,10 +95,15 @@ class Opener:
         except MissingRepoError:
             if not self.create_repo:
                 raise
-        self.hub.create(private=self.private)
-        log.info("repo.created", destination=self.name, private=self.private)
+        self._say_created(self.hub.create(private=self.private))
         self.hub.check_write()
         return self.hub.state()
+
+    def _say_created(self, created: Created) -> None:
+        if created is Created.REPO:
+            log.info("repo.created", destination=self.name, private=self.private)
+        elif created is Created.BRANCH:
+            log.info("branch.created", destination=self.name)
 
     def compare(self) -> None:
         """Put in doubt what the branch does not hold as recorded, and have it published anew."""

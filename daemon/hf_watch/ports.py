@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hf_watch.model import Batch, Change, Gap, Receipt, RemoteFile, RepoState, Shortage, Staged, Upload
+    from hf_watch.model import Batch, Change, Created, Gap, Receipt, RemoteFile, RepoState, Shortage, Staged, Upload
 
 
 class Sink(Protocol):
@@ -58,8 +58,8 @@ class Hub(Protocol):
     def check_write(self) -> None:
         """Return when the token may commit here; UnauthorizedError or MissingRepoError otherwise."""
 
-    def create(self, *, private: bool) -> None:
-        """Create the repo and the branch; what exists already stays as it is."""
+    def create(self, *, private: bool) -> Created:
+        """Create the repo and the branch; what exists already stays as it is. What was made."""
 
     def refresh_token(self) -> None:
         """Read the token again from where it came from."""

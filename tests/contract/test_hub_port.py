@@ -14,7 +14,7 @@ from hf_watch.errors import HubError, MissingEntryError, MissingRepoError, Moved
 from hf_watch.hub import HubClient
 from hf_watch.hub_transport import install_client
 from hf_watch.local_hub import LocalHub
-from hf_watch.model import Batch, Delete, Destination, Fingerprint, Operation, Outcome, Snapshot, Upload
+from hf_watch.model import Batch, Created, Delete, Destination, Fingerprint, Operation, Outcome, Snapshot, Upload
 from hf_watch.scan import digest_of
 from tests.fake_hub import FakeHub
 
@@ -152,8 +152,8 @@ def test_a_missing_repo_is_a_missing_repo_everywhere(subject: Subject) -> None:
     ):
         with pytest.raises(MissingRepoError):
             call()
-    subject.missing.create(private=True)
-    subject.missing.create(private=True)
+    assert subject.missing.create(private=True) is Created.REPO
+    assert subject.missing.create(private=True) is Created.NOTHING
     subject.missing.check_write()
     assert subject.missing.head()
 
@@ -183,6 +183,18 @@ def _real(tmp_path: Path) -> Iterator[Real]:
         client = HubClient(Destination(hub.url, "dataset", "acme/drop", "main"), token=lambda: "hf_contract")
         client.create(private=True)
         yield Real(hub, client)
+
+
+def test_a_missing_branch_is_created_and_told_apart_from_a_missing_repo(real: Real) -> None:
+    branch = HubClient(Destination(real.local.url, "dataset", "acme/drop", "more/work"), token=lambda: "hf_contract")
+    with pytest.raises(MissingRepoError):
+        branch.head()
+    assert branch.create(private=True) is Created.BRANCH
+    assert branch.create(private=True) is Created.NOTHING
+    assert branch.head() == real.client.head()
+    other = HubClient(Destination(real.local.url, "dataset", "acme/other", "work"), token=lambda: "hf_contract")
+    assert other.create(private=True) is Created.REPO
+    assert other.head()
 
 
 def test_bytes_arrive_as_they_were(real: Real) -> None:

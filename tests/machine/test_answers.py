@@ -24,6 +24,7 @@ from hf_watch.errors import (
 )
 from hf_watch.filters import Filter
 from hf_watch.ledger.ledger import Ledger
+from hf_watch.model import Created
 from tests.disk import fill, numbered
 from tests.engine import DESTINATION, Engine, target_spec
 from tests.fake_hub import FakeHub, Fault, lost_answer
@@ -299,14 +300,21 @@ def test_a_refused_token_fails_a_single_pass_at_once(tmp_path: Path, drop: Path)
     assert hub.calls == ["check_write"]
 
 
-def test_a_missing_repo_is_created_if_asked_for(tmp_path: Path, drop: Path) -> None:
+@pytest.mark.parametrize("made", Created)
+def test_a_missing_repo_is_created_if_asked_for_and_what_was_made_is_said(
+    tmp_path: Path, drop: Path, made: Created
+) -> None:
     hub = FakeHub()
     hub.exists = False
+    hub.makes = made
     engine = _engine(tmp_path, drop, hub)
     assert engine.sync().worker.failure is not None
     engine.create_repo = True
-    engine.sync()
+    with capture_logs() as logs:
+        engine.sync()
     assert hub.repo.files == PUBLISHED
+    said = [each["event"] for each in logs if each["event"].endswith(".created")]
+    assert said == {Created.REPO: ["repo.created"], Created.BRANCH: ["branch.created"], Created.NOTHING: []}[made]
 
 
 def test_a_repo_that_is_deleted_while_it_is_published_to_is_created_anew(tmp_path: Path, drop: Path) -> None:
