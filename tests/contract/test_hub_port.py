@@ -1,4 +1,7 @@
-"""ports.Hub: one suite for the fake and for the real adapter against the local Hub, by Xet and by plain LFS."""
+"""ports.Hub: one suite for the fake and for the real adapter against the local Hub.
+
+By Xet; test_plain_lfs.py runs what concerns the real adapter once more without it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from huggingface_hub import constants
 
 from hf_watch.errors import HubError, MissingEntryError, MissingRepoError, MovedError, RejectedError
 from hf_watch.hub import HubClient
@@ -55,15 +57,13 @@ class Subject:
         return {file.repo_path: file.size_bytes for file in self.hub.tree("") if file.repo_path != ".gitattributes"}
 
 
-@pytest.fixture(name="subject", params=["fake", "xet", "lfs"])
-def _subject(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Subject]:
+@pytest.fixture(name="subject", params=["fake", "client"])
+def _subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]:
     if request.param == "fake":
         missing = FakeHub()
         missing.exists = False
         yield Subject(FakeHub(), missing, tmp_path)
         return
-    # The client reads it at its import; a process a way would only be slower.
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", request.param == "lfs")
     install_client()
     with LocalHub(tmp_path / "hub", open_namespaces=True) as hub:
         place = Destination(hub.url, "dataset", "acme/drop", "main")

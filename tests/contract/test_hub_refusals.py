@@ -13,7 +13,6 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Literal
 
 import pytest
-from huggingface_hub import constants
 
 from hf_watch.errors import (
     AmbiguousError,
@@ -102,11 +101,6 @@ def _shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     """One for all rows: none of them leaves anything behind but commits."""
     with _subject(tmp_path_factory.mktemp("refusals")) as subject:
         yield subject
-
-
-@pytest.fixture(name="by_lfs")
-def _by_lfs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)  # the client reads it at its import
 
 
 DEFINITE: list[tuple[Fault, type[HfWatchError]]] = [
@@ -204,18 +198,7 @@ def test_a_repo_that_somebody_creates_at_the_same_time_is_not_asked_for_without_
     assert eventually(asked, "the request in the log, which it enters after its answer") == 1
 
 
-# The way of large files.
-
-
-@pytest.mark.parametrize(
-    ("fault", "error"),
-    [(_error(503), UnreachableError), (_error(403), UnauthorizedError), (Fault(cut=True), UnreachableError)],
-)
-@pytest.mark.usefixtures("by_lfs")
-def test_an_lfs_upload_that_fails_says_why(subject: Subject, fault: Fault, error: type[HfWatchError]) -> None:
-    subject.local.faults.add("lfs", fault, method="PUT")
-    with pytest.raises(error):
-        subject.stage("large.bin", os.urandom(1 << 10))
+# The way of large files; plain_lfs.py has the other one.
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Large files on the local Hub: Git LFS in one piece and in parts, Xet both ways, and what is checked of both."""
+"""Large files on the local Hub: Xet both ways, and what is checked of it and of Git LFS."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
-from huggingface_hub import constants
 
 from hf_watch.local_hub import LocalHub
 from tests.running import environment
@@ -74,11 +73,7 @@ def commit_large(hub: LocalHub, digest: str, size_bytes: int) -> httpx2.Response
     return httpx2.post(f"{hub.url}{API}/commit/main", content=line.encode(), headers=headers())
 
 
-@pytest.mark.parametrize("without_xet", [False, True])
-def test_a_large_file_goes_there_and_comes_back(
-    hub: LocalHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, without_xet: bool
-) -> None:
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", without_xet)  # read by the client when it was imported
+def test_a_large_file_goes_there_and_comes_back(hub: LocalHub, tmp_path: Path) -> None:
     content = os.urandom(21 * MIB)  # more than one part
     api = visitor(hub.url)
     api.upload_file(path_or_fileobj=content, path_in_repo="f", repo_id=REPO)
@@ -86,22 +81,8 @@ def test_a_large_file_goes_there_and_comes_back(
     got = api.hf_hub_download(REPO, "f", cache_dir=tmp_path / "cache")
     with open(got, "rb") as file:  # noqa: PTH123  the client gives text
         assert file.read() == content
-    digest = sha256(content).hexdigest()
-    if without_xet:
-        assert asked(hub, f"/lfs/{digest}/parts/") == [("PUT", 200)] * 2
-        assert asked(hub, f"/lfs/{digest}/verify") == [("POST", 200)]
-        assert not asked(hub, "/v1/")
-    else:
-        assert ("GET", 200) in asked(hub, "/v1/reconstructions/")
-        assert not asked(hub, "/lfs/")
-
-
-def test_content_that_is_there_is_not_asked_for_again(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    for path in ("a", "b"):
-        visitor(hub.url).upload_file(path_or_fileobj=b"\0" * MIB, path_in_repo=path, repo_id=REPO)
-    assert asked(hub, f"/lfs/{sha256(bytes(MIB)).hexdigest()}") == [("PUT", 200), ("POST", 200)]
-    assert hub.read("model", REPO, "b") == b"\0" * MIB
+    assert ("GET", 200) in asked(hub, "/v1/reconstructions/")
+    assert not asked(hub, "/lfs/")
 
 
 def test_what_one_client_sent_another_need_not_send(hub: LocalHub, tmp_path: Path) -> None:
