@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import traceback
+from contextlib import contextmanager
 from io import TextIOBase
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -19,7 +20,7 @@ from hf_watch import journald
 from hf_watch.paths import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from structlog.typing import EventDict, Processor, WrappedLogger
 
@@ -50,6 +51,7 @@ NAMED_SECRET = re.compile(
 SECRET_KEYS = re.compile(r"(?i)(^|[_-])(authorization|token|secret|password|api_?key|credentials?)$")
 
 _known_secrets: set[str] = set()
+_taps: list[logging.Handler] = []
 
 
 def redact(secret: str | None) -> None:
@@ -81,18 +83,26 @@ def configure(level: str, stream: Stream | None = None, *, readable: bool | None
         cache_logger_on_first_use=False,
     )
     handler = _Unfailing(out) if send is None else journald.JournalHandler(send)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                _with_traceback,
-                _without_secrets,
-                _renderer(readable=readable),
-            ],
-            foreign_pre_chain=[*_shared(), structlog.stdlib.add_logger_name],
-        )
-    )
+    handler.setFormatter(_formatter(readable=readable))
     _route(handler, number)
+
+
+@contextmanager
+def tapped(stream: Stream) -> Iterator[None]:
+    """Write every line of the log to `stream` too, as JSON, whatever `configure` makes of the log meanwhile.
+
+    It is written to on the thread that logs, a line at a time, and must neither wait nor log.
+    """
+    tap = _Unfailing(stream)
+    tap.setFormatter(_formatter(readable=False))
+    root = logging.getLogger()
+    _taps.append(tap)
+    root.addHandler(tap)
+    try:
+        yield
+    finally:
+        _taps.remove(tap)
+        root.removeHandler(tap)
 
 
 def set_level(level: str) -> None:
@@ -106,6 +116,18 @@ def _shared() -> list[Processor]:
     return [structlog.stdlib.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True), _without_nothing]
 
 
+def _formatter(*, readable: bool) -> logging.Formatter:
+    return structlog.stdlib.ProcessorFormatter(
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            _with_traceback,
+            _without_secrets,
+            _renderer(readable=readable),
+        ],
+        foreign_pre_chain=[*_shared(), structlog.stdlib.add_logger_name],
+    )
+
+
 def _renderer(*, readable: bool) -> Processor:
     if readable:
         is_coloured = not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in {"dumb", "unknown"}
@@ -116,9 +138,9 @@ def _renderer(*, readable: bool) -> Processor:
 
 
 def _route(handler: logging.Handler, level: int) -> None:
-    """One handler for all; the libraries speak up from warnings on, unless everything is asked for."""
+    """One handler for all, beside the taps; the libraries speak up from warnings on, unless everything is asked for."""
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [handler, *_taps]
     logging.captureWarnings(capture=True)
     for name in LIBRARIES:
         library = logging.getLogger(name)

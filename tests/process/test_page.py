@@ -221,7 +221,7 @@ def test_without_the_token_there_is_the_page_and_nothing_of_the_daemon(tmp_path:
     with _opened(tmp_path, hub, HF_WATCH_HTTP__TOKEN_FILE=str(file)) as page:
         assert page.http.get("/").status_code == 200
         assert page.http.get("/healthz").status_code == 200
-        for path in ("/v1/status", "/metrics", "/readyz", "/v1/openapi.json", "/v1/drops", "/nothing"):
+        for path in ("/v1/status", "/metrics", "/readyz", "/v1/openapi.json", "/v1/drops", "/v1/events", "/nothing"):
             for said in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}):
                 assert page.http.get(path, headers=said).status_code == 401, (path, said)
         assert page.upload("a").status_code == 401
@@ -248,6 +248,19 @@ def test_a_busy_port_costs_the_page_and_nothing_else(tmp_path: Path, hub: LocalH
             (place.drop / "a").write_text("a")
             daemon.wait_for("commit.recorded")
             assert daemon.stop() == 0
+
+
+def test_events_are_followed_across_a_reload_until_the_daemon_stops(tmp_path: Path, hub: LocalHub) -> None:
+    with _opened(tmp_path, hub) as page, page.http.stream("GET", "/v1/events") as stream:
+        events = map(json.loads, stream.iter_lines())
+        (page.place.drop / "a.txt").write_text("a")
+        recorded = next(each for each in events if each["event"] == "commit.recorded")
+        assert recorded["commit"] == hub.head("dataset", "acme/drop")
+        assert page.place.say("reload").returncode == 0
+        (page.place.drop / "b.txt").write_text("b")
+        assert next(each for each in events if each["event"] == "commit.recorded")["number"] > recorded["number"] + 1
+        assert page.daemon.stop() == 0
+        assert "service.stopping" in [each["event"] for each in events]
 
 
 def test_health_is_said_to_machines(tmp_path: Path, hub: LocalHub) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EXAMPLES = 25
+ENDLESS = "/v1/events"  # tests/contract/test_events.py follows it
 NO_FAULT_OF_OURS = {502, 503}  # a URL that nobody answers; a worker that is busy
 
 
@@ -28,9 +29,9 @@ def test_the_whole_description_is_answered_without_a_server_error(tmp_path: Path
             [started] = daemon.wait_for("page.started")
             schema = schemathesis.openapi.from_url(f"{started['url']}v1/openapi.json")
             schema.config.base_url = started["url"]
-            operations = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
-            asked = [_ask(operation.as_strategy()) for operation in operations]
-            assert len(asked) == len(schema.raw_schema["paths"])
+            found = schema.exclude(path=ENDLESS).get_all_operations()
+            asked = [_ask(each.ok().as_strategy()) for each in found if isinstance(each, Ok)]
+            assert len(asked) == len(set(schema.raw_schema["paths"]) - {ENDLESS})
             assert sum(asked) > 5 * len(asked)
             (place.drop / "after.txt").write_text("after")
             assert place.say("flush", "--wait", "--timeout", "60").returncode in {0, 1}

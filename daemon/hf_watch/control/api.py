@@ -25,6 +25,7 @@ from hf_watch.control.contract import (
     ConfirmQuestion,
     DoneView,
     ErrorView,
+    EventView,
     FileState,
     FilesView,
     FlushQuestion,
@@ -38,6 +39,7 @@ from hf_watch.control.contract import (
     TargetQuestion,
     TargetsView,
 )
+from hf_watch.control.events import MEDIA_TYPE, EventStream, Feed
 from hf_watch.control.openapi import Operation, Query, document
 from hf_watch.control.tallies import Tallies
 from hf_watch.errors import HfWatchError
@@ -76,6 +78,7 @@ class Api:
         self._daemon = daemon
         self._paused = daemon.paused
         self._tallies = Tallies(daemon.ledger)
+        self._feed = Feed()
         self._asked = 0
 
     def app(self) -> Starlette:
@@ -88,6 +91,10 @@ class Api:
             Route(each.path, answering(getattr(self, each.name)), methods=[each.method], name=each.name)
             for each in OPERATIONS
         ]
+
+    def end_streams(self) -> None:
+        """End the answers that have no end of their own, from another thread."""
+        self._feed.close()
 
     def view(self) -> StatusView:
         """How every target is doing; LedgerError when the ledger cannot be read."""
@@ -123,6 +130,10 @@ class Api:
         """The latest commits."""
         asked = _asked(request)
         return view.commits(self._daemon, self.chosen(asked.get("target")), _limit(asked))
+
+    async def events(self, request: Request) -> Response:
+        """What is logged from now on, one JSON object a line, until whoever asked leaves."""
+        return Response(media_type=MEDIA_TYPE) if request.method == "HEAD" else EventStream(self._feed)
 
     async def pause(self, request: Request) -> BaseModel:
         """Go on watching, and publish nothing of a target until it is resumed, across restarts."""
@@ -238,6 +249,7 @@ OPERATIONS = (
     Operation("files", "GET", "/v1/files", FilesView, queries=(TARGET, STATE, Query("path"), Query("after"), LIMIT)),
     Operation("quarantine", "GET", "/v1/quarantine", QuarantineView, queries=(TARGET, Query("after"), LIMIT)),
     Operation("commits", "GET", "/v1/commits", CommitsView, queries=(TARGET, LIMIT)),
+    Operation("events", "GET", "/v1/events", EventView, media_type=MEDIA_TYPE),
     Operation("pause", "POST", "/v1/pause", DoneView, TargetQuestion),
     Operation("resume", "POST", "/v1/resume", DoneView, TargetQuestion),
     Operation("confirm_deletes", "POST", "/v1/confirm-deletes", DoneView, ConfirmQuestion),
@@ -257,11 +269,14 @@ async def _openapi(_: Request) -> Response:
     return JSONResponse(openapi())
 
 
-def answering(handle: Callable[[Request], Awaitable[BaseModel]]) -> Callable[[Request], Awaitable[Response]]:
-    """A route's endpoint around what gives a model."""
+def answering(
+    handle: Callable[[Request], Awaitable[BaseModel | Response]],
+) -> Callable[[Request], Awaitable[Response]]:
+    """A route's endpoint around what gives a model, or answers itself."""
 
     async def answer(request: Request) -> Response:
-        return _json(await handle(request), 200)
+        found = await handle(request)
+        return found if isinstance(found, Response) else _json(found, 200)
 
     return answer
 

@@ -139,6 +139,20 @@ class CommitsView(_Answer):
     commits: tuple[CommitView, ...]
 
 
+class EventView(_Answer):
+    """One line of the events: the fields that the log has, as they are there, and these."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    event: str = Field(
+        description="its name; events.lost: whoever follows was too slow for `lost` of them; events.awaited: none came"
+    )
+    number: int | None = Field(default=None, description="counts what was logged while anybody followed")
+    lost: int | None = None
+    level: Literal["debug", "info", "warning", "error", "critical"] | None = None
+    timestamp: str | None = Field(default=None, description="ISO 8601, UTC")
+
+
 class DoneView(_Answer):
     """What became of a command."""
 

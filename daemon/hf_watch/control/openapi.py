@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+JSON = "application/json"
 REFERENCE = "#/components/schemas/{model}"
 REFUSALS = {
     "400": "the request is not understood",
@@ -43,6 +44,7 @@ class Operation:
     answer: type[BaseModel]
     question: type[BaseModel] | None = None
     queries: tuple[Query, ...] = ()
+    media_type: str = JSON
 
 
 def document(operations: Sequence[Operation], summaries: Mapping[str, str], refusal: type[BaseModel]) -> dict[str, Any]:
@@ -66,8 +68,8 @@ def _operation(operation: Operation, summary: str, refusal: type[BaseModel]) -> 
         "operationId": operation.name,
         "summary": summary,
         "responses": {
-            "200": {"description": "done", "content": _json(operation.answer)},
-            **{code: {"description": text, "content": _json(refusal)} for code, text in REFUSALS.items()},
+            "200": {"description": "done", "content": _content(operation.answer, operation.media_type)},
+            **{code: {"description": text, "content": _content(refusal)} for code, text in REFUSALS.items()},
         },
     }
     if operation.queries:
@@ -76,9 +78,9 @@ def _operation(operation: Operation, summary: str, refusal: type[BaseModel]) -> 
             for each in operation.queries
         ]
     if operation.question is not None:
-        found["requestBody"] = {"required": False, "content": _json(operation.question)}
+        found["requestBody"] = {"required": False, "content": _content(operation.question)}
     return found
 
 
-def _json(model: type[BaseModel]) -> dict[str, Any]:
-    return {"application/json": {"schema": {"$ref": REFERENCE.format(model=model.__name__)}}}
+def _content(model: type[BaseModel], media_type: str = JSON) -> dict[str, Any]:
+    return {media_type: {"schema": {"$ref": REFERENCE.format(model=model.__name__)}}}

@@ -95,6 +95,7 @@ def serving(
             thread.start()
             opened.callback(thread.join)
             opened.callback(work.stop)
+            opened.callback(api.end_streams)
         yield control
 
 
