@@ -22,7 +22,7 @@ from hf_watch.mapping import PLAIN, Mapping
 from hf_watch.measured import ignore
 from hf_watch.model import Destination
 from hf_watch.outage import Outage
-from hf_watch.pace import Throttle, full_bucket
+from hf_watch.pace import CommitSize, Throttle, full_bucket
 from hf_watch.plan import Limits, summary
 from hf_watch.target import TargetSpec
 
@@ -140,6 +140,12 @@ class Engine:
     wall_clock_ns: Callable[[], int] | None = None  # None: time of day passes as `clock` does
     observe: Observe = ignore
 
+    @property
+    def size(self) -> CommitSize:
+        """How many files a commit takes."""
+        usual = self.limits.max_files
+        return CommitSize(usual, max(usual, self.most_files), usual)
+
     @contextmanager
     def assembled(self, *, single_pass: bool = True) -> Iterator[Assembled]:
         """The parts of a pass, on an open ledger."""
@@ -147,8 +153,7 @@ class Engine:
         budget = Budget(bucket, Throttle(self.bytes_per_s), self.clock)
         budget.restore(self.ages_s)
         spec = DestinationSpec(
-            destination=DESTINATION, targets=self.targets, max_files=self.limits.max_files,
-            most_files=max(self.limits.max_files, self.most_files), create_repo=self.create_repo, private=True,
+            destination=DESTINATION, targets=self.targets, size=self.size, create_repo=self.create_repo, private=True,
             verify=self.verify, single_pass=single_pass,
         )  # fmt: skip
         with self.ledger_of(self.state_dir / "ledger.sqlite3") as ledger:

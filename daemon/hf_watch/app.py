@@ -17,6 +17,7 @@ from hf_watch.control.pauses import Pauses
 from hf_watch.control.server import serving
 from hf_watch.destinations import place_of
 from hf_watch.errors import ConfigError, SourceError
+from hf_watch.forecast import Backlog, forecast
 from hf_watch.hub import HubClient
 from hf_watch.hub_transport import install_client
 from hf_watch.ledger.ledger import Ledger
@@ -153,14 +154,16 @@ class App:
         """What a pass would do. Takes no lock and changes nothing; raises HubError when the Hub does not answer."""
         install_client()
         with Ledger(self._ledger_file, read_only=True) as ledger:
-            previews = [
-                each
+            branches = [
+                self._previews(ledger, destination, targets, ask_hub=ask_hub)
                 for destination, targets in self._destinations().items()
-                for each in self._previews(ledger, destination, targets, ask_hub=ask_hub)
             ]
-            budget = new_budget(self.settings, self.endpoint, ledger)
+            bucket = new_budget(self.settings, self.endpoint, ledger).bucket
+        size, most_bytes = specs.commit_size(self.settings), specs.share(self.settings, len(branches)).commit_bytes
+        backlogs = [Backlog(preview.inside_bytes(each), size, most_bytes) for each in branches]
+        previews = [each for branch in branches for each in branch]
         rate = self.settings.upload.max_bytes_per_s
-        return previews, preview.estimate(previews, specs.limits(self.settings, 1), budget.commits_wait_s, rate)
+        return previews, preview.estimate(previews, forecast(backlogs, bucket, bucket.at), rate)
 
     def _previews(
         self, ledger: Ledger, destination: Destination, targets: Targets, *, ask_hub: bool

@@ -17,7 +17,6 @@ from hf_watch.journal import Journal
 from hf_watch.lookout import Lookout
 from hf_watch.measured import ignore
 from hf_watch.opening import Opener
-from hf_watch.pace import CommitSize
 from hf_watch.pacing import Pacing
 from hf_watch.publish import Parcel, Publisher
 from hf_watch.pulse import Pulse
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from hf_watch.measured import Observe
     from hf_watch.model import Destination
     from hf_watch.outage import Outage
+    from hf_watch.pace import CommitSize
     from hf_watch.ports import Hub, Sink, Watch
     from hf_watch.receipts import ReceiptBook
 
@@ -50,8 +50,7 @@ class DestinationSpec:
 
     destination: Destination
     targets: Sequence[TargetSpec]
-    max_files: int  # of a commit
-    most_files: int  # of a commit under a backlog
+    size: CommitSize
     create_repo: bool
     private: bool
     verify: bool
@@ -141,7 +140,7 @@ def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
         reporter=Reporter(name, targets, publisher, guard, around.clock),
         pacing=Pacing(
             name,
-            CommitSize(spec.max_files, spec.most_files, spec.max_files),
+            spec.size,
             budget=around.budget,
             outage=around.outage,
             clock=around.clock,

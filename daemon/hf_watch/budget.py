@@ -41,10 +41,11 @@ class Budget:
             for age_s in _plausible(ages_s, self._bucket.burst):
                 self._bucket = self._bucket.spent(now - age_s)
 
-    def commits_wait_s(self, count: int) -> float:
-        """How long until so many commits may have gone, for somebody who only wants to know."""
+    @property
+    def bucket(self) -> Bucket:
+        """The commits that may go, as of now, for somebody who only wants to know."""
         with self._lock:
-            return self._bucket.wait_s(self._clock(), count)
+            return self._bucket.now(self._clock())
 
     def commit_wait_s(self, who: str) -> float:
         """How long until `who` may commit: the Hub lets the account, and those who asked before have had their turn."""

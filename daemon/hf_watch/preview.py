@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,13 +15,13 @@ from hf_watch.model import Writers
 from hf_watch.paths import join
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
+    from hf_watch.forecast import Forecast
     from hf_watch.ignore_files import Inside
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.ledger.rows import Root
     from hf_watch.model import Fingerprint, Known, RemoteFile
-    from hf_watch.plan import Limits
     from hf_watch.ports import Hub
     from hf_watch.target import TargetSpec
 
@@ -261,17 +260,16 @@ def settle_clashes(previews: Sequence[tuple[TargetSpec, Preview]]) -> None:
         preview.uploads = kept
 
 
-def estimate(
-    previews: Sequence[Preview], limits: Limits, wait_s: Callable[[int], float], bytes_per_s: float
-) -> Estimate:
-    """What the uploads and deletes of targets that share commits come to.
+def inside_bytes(previews: Sequence[Preview]) -> list[int]:
+    """Of every operation of these targets, the most that travels inside its commit; the Hub decides how much."""
+    sizes = [item.size_bytes for preview in previews for item in preview.uploads]
+    inside = [size_bytes if size_bytes <= scan.LARGEST_BLOB_BYTES else 0 for size_bytes in sizes]
+    return inside + [0] * sum(len(preview.deletes) for preview in previews)
 
-    `wait_s` tells when so many commits may have gone, seconds from now; `bytes_per_s` is 0 for no bound.
-    """
+
+def estimate(previews: Sequence[Preview], ahead: Forecast, bytes_per_s: float) -> Estimate:
+    """What all of them come to; `bytes_per_s` is 0 for no bound."""
     uploads = [item for preview in previews for item in preview.uploads]
-    files = len(uploads) + sum(len(preview.deletes) for preview in previews)
-    inside = sum(item.size_bytes for item in uploads if item.size_bytes <= scan.LARGEST_BLOB_BYTES)
     size_bytes = sum(item.size_bytes for item in uploads)
-    commits = max(math.ceil(files / limits.max_files), math.ceil(inside / limits.max_bytes))
     sent_s = size_bytes / bytes_per_s if bytes_per_s else 0.0
-    return Estimate(len(uploads), size_bytes, commits, wait_s(1), max(wait_s(commits), sent_s))
+    return Estimate(len(uploads), size_bytes, ahead.commits, ahead.first_s, max(ahead.last_s, sent_s))

@@ -11,7 +11,8 @@ from hf_watch.destinations import Place, place_of
 from hf_watch.filters import NOTHING, Filter, Sizes
 from hf_watch.hooks import HookSpec
 from hf_watch.mapping import Mapping
-from hf_watch.plan import Limits, most_deletes
+from hf_watch.pace import CommitSize
+from hf_watch.plan import most_deletes
 from hf_watch.target import TargetSpec
 
 if TYPE_CHECKING:
@@ -40,9 +41,10 @@ def share(settings: Settings, sharers: int) -> Share:
     return Share(min(settings.commit.max_bytes, part), min(settings.memory.inline_bytes, part), part // STAGED_SHARE)
 
 
-def limits(settings: Settings, sharers: int) -> Limits:
-    """What one commit holds at the most."""
-    return Limits(settings.commit.max_files, share(settings, sharers).commit_bytes)
+def commit_size(settings: Settings) -> CommitSize:
+    """How many files a commit may take, from the first one on."""
+    usual = settings.commit.max_files
+    return CommitSize(usual, max(usual, settings.commit.max_files_backlog), usual)
 
 
 def destination_spec(
@@ -52,8 +54,7 @@ def destination_spec(
     return DestinationSpec(
         destination=destination,
         targets=[spec for _, spec in targets],
-        max_files=settings.commit.max_files,
-        most_files=max(settings.commit.max_files, settings.commit.max_files_backlog),
+        size=commit_size(settings),
         create_repo=any(each.create_repo for each, _ in targets),
         private=all(each.private for each, _ in targets),
         verify=verify,

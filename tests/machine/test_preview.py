@@ -9,19 +9,17 @@ import pytest
 
 from hf_watch.console import plan_json, plan_text
 from hf_watch.errors import MissingRepoError
+from hf_watch.forecast import Backlog, Forecast, forecast
 from hf_watch.ledger.ledger import Ledger
+from hf_watch.pace import CommitSize, full_bucket
 from hf_watch.plan import Limits
-from hf_watch.preview import Estimate, Preview, Previewer, estimate, settle_clashes
+from hf_watch.preview import Estimate, Preview, Previewer, estimate, inside_bytes, settle_clashes
 from tests.disk import fill
 from tests.engine import DESTINATION, Engine, target_spec
 from tests.fake_hub import FakeHub
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def _at_once(_count: int) -> float:
-    return 0.0
 
 
 def _preview(tmp_path: Path, hub: FakeHub | None, *, create_repo: bool = False, on_delete: str = "keep") -> Preview:
@@ -85,7 +83,7 @@ def test_no_name_reaches_the_terminal_raw(tmp_path: Path) -> None:
     fill(drop, {"esc\x1b[2J": b"1", "two\nlines": b"2"})
     (drop / os.fsdecode(b"\xff")).write_bytes(b"")
     found = _preview(tmp_path, FakeHub())
-    lines = list(plan_text([found], estimate([found], Limits(1_000, 1 << 20), _at_once, 0.0)))
+    lines = list(plan_text([found], estimate([found], Forecast(1, 0.0, 0.0), 0.0)))
     assert all(line.isprintable() for line in lines)
     assert "incoming/esc\\x1b[2J" in "".join(lines)
     uploads = plan_json([found], Estimate(2, 2, 1, 0.0, 0.0))["targets"][0]["upload"]
@@ -95,10 +93,39 @@ def test_no_name_reaches_the_terminal_raw(tmp_path: Path) -> None:
 def test_an_estimate_goes_by_files_bytes_and_pace(tmp_path: Path) -> None:
     fill(tmp_path / "drop", {f"{n}": b"12345" for n in range(10)})
     found = [_preview(tmp_path, None)]
-    assert estimate(found, Limits(3, 1 << 20), _at_once, 0.0) == Estimate(10, 50, 4, 0.0, 0.0)
-    assert estimate(found, Limits(100, 10), _at_once, 0.0).commits == 5
-    assert estimate(found, Limits(1, 1 << 20), lambda count: 60.0 * count, 0.0).at_least_s == 10 * 60.0
-    assert estimate(found, Limits(100, 1 << 20), _at_once, 5.0).at_least_s == 10.0
+    assert inside_bytes(found) == [5] * 10
+    assert estimate(found, Forecast(4, 3.0, 7.0), 0.0) == Estimate(10, 50, 4, 3.0, 7.0)
+    assert estimate(found, Forecast(4, 3.0, 7.0), 5.0).at_least_s == 10.0
+
+
+@pytest.mark.parametrize("most_files", [0, 40])
+@pytest.mark.parametrize(("per_hour", "spent_before"), [(0.0, 0), (60.0, 0), (60.0, 3)])
+def test_a_backlog_takes_the_commits_and_the_time_that_were_forecast(
+    tmp_path: Path, most_files: int, per_hour: float, spent_before: int
+) -> None:
+    fill(tmp_path / "drop", {f"{n:03}": b"%03d" % n for n in range(230)})
+    hub = FakeHub()
+    engine = Engine(
+        tmp_path, [target_spec(tmp_path / "drop")], hub, limits=Limits(5, 100), most_files=most_files,
+        per_hour=per_hour, burst=4.0, ages_s=[0.0] * spent_before,
+    )  # fmt: skip
+    bucket = full_bucket(per_hour, 4.0, engine.clock())
+    for _ in range(spent_before):
+        bucket = bucket.spent(engine.clock())
+    found = [_preview(tmp_path, hub)]
+    ahead = forecast([Backlog(inside_bytes(found), engine.size, 100)], bucket, engine.clock())
+    began = engine.clock()
+    engine.sync()
+    assert len(hub.repo.commits) == ahead.commits
+    assert engine.clock() - began == pytest.approx(ahead.last_s, abs=1.0)
+    assert ahead.first_s == (0.0 if spent_before < 4 else 60.0)
+
+
+def test_two_branches_make_commits_of_their_own_and_share_the_budget() -> None:
+    one, size = [1] * 10, CommitSize(10, 10, 10)
+    assert forecast([Backlog(one, size, 100)], full_bucket(60.0, 1.0, 0.0), 0.0) == Forecast(1, 0.0, 0.0)
+    assert forecast([Backlog(one, size, 100)] * 2, full_bucket(60.0, 1.0, 0.0), 0.0) == Forecast(2, 0.0, 60.0)
+    assert forecast([Backlog([], size, 100)], full_bucket(60.0, 1.0, 0.0).spent(0.0), 0.0) == Forecast(0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize("on_clash", ["set_aside", "newest"])
