@@ -100,6 +100,7 @@ def _world(tmp_path: Path, browser: Browser) -> Iterator[World]:
 
 def drag(page: Page, *paths: Path) -> None:
     """Let files or folders of this machine go over the drop area, as a file manager does."""
+    expect(page.locator("#zone")).to_be_visible()
     box = page.locator("#zone").bounding_box()
     assert box is not None
     data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}

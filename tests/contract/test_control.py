@@ -462,9 +462,6 @@ def test_connections_that_say_nothing_end(seat: Seat) -> None:
         assert client.status().health == "healthy"
 
 
-# Now and then an event loop has gone before a connection that it just accepted: the collector closes it, late.
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_more_connections_than_are_allowed_are_ended(seat: Seat) -> None:
     with ExitStack() as opened:
         opened.enter_context(seat.serving(Bounds(connections=3)))

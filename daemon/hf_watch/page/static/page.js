@@ -149,6 +149,7 @@ function showStatus(status) {
   byId("problems").hidden = !status.problems.length;
   draw("problem-list", status.problems, () => status.problems.map((text) => element("li", { textContent: text })));
   showTargets(status);
+  byId("main").hidden = false; // with the health: what says "healthy" can be used
 }
 
 function showHour({ minutes }) {
@@ -180,7 +181,6 @@ async function turn() {
   try {
     isBusy = await drop.follow();
     await show();
-    byId("main").hidden = false;
   } catch (error) {
     if (error.status === 401) { askForToken(true); return; }
     byId("health").textContent = error.status ? error.message : "the daemon does not answer";
