@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-TURNS_TO_CLOSE = 3  # of the event loop: a transport that is aborted in one closes its socket in the next
+TURNS_TO_OPEN = 3  # of the event loop: one accepts, the next makes the transport, then the protocol hears of it
+TURNS_TO_CLOSE = 3  # a transport that is aborted in one closes its socket in the next
 GRACEFUL_S = 1  # for answers under way when the daemon ends
 
 
@@ -127,14 +128,13 @@ class _Work:
         await self._see_off()
 
     async def _see_off(self) -> None:
-        """End the connections that came in while the servers closed: what the loop leaves behind nobody closes."""
-        coming = asyncio.all_tasks() - {asyncio.current_task()}
-        if coming:
-            await asyncio.wait(coming, timeout=GRACEFUL_S)
+        """End what outlived the servers' patience: what the loop leaves behind nobody closes."""
+        remaining = asyncio.all_tasks() - {asyncio.current_task()}
+        if remaining:
+            await asyncio.wait(remaining, timeout=GRACEFUL_S)
         for connection in [each for server, _ in self._servers for each in server.server_state.connections]:
             connection.transport.abort()
-        for _ in range(TURNS_TO_CLOSE):
-            await asyncio.sleep(0)
+        await _turns(TURNS_TO_CLOSE)
 
     def stop(self) -> None:
         """End it, from another thread."""
@@ -158,9 +158,21 @@ class _Server(uvicorn.Server):
     async def main_loop(self) -> None:
         await asyncio.wrap_future(self._over)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting before the rest ends: a connection accepted as its server closes has no owner to close it."""
+        for listener in [each for server in self.servers for each in server.sockets]:
+            asyncio.get_running_loop().remove_reader(listener.fileno())
+        await _turns(TURNS_TO_OPEN)
+        await super().shutdown(sockets)
+
     def stop(self) -> None:
         """End it, from another thread."""
         self._over.set_result(None)
+
+
+async def _turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 class _Connection(H11Protocol):
