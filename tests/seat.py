@@ -7,7 +7,7 @@ import time
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import httpx2
 
@@ -43,6 +43,7 @@ class Seat:
     inbox: Inbox = field(default_factory=Inbox)
     clock: Callable[[], float] = time.monotonic
     refused: str | None = None  # what becomes of a reload
+    group: Literal["none", "directory"] = "none"
 
     @property
     def drop(self) -> Path:
@@ -53,7 +54,9 @@ class Seat:
         return self.directory / "ledger.sqlite3"
 
     def settings(self) -> TargetSettings:
-        return TargetSettings(source=self.drop, dest=f"{DESTINATION}/in", commit_message="hf_" + "t" * 32)
+        return TargetSettings(
+            source=self.drop, dest=f"{DESTINATION}/in", commit_message="hf_" + "t" * 32, group=self.group
+        )  # fmt: skip
 
     def daemon(self) -> Daemon:
         pauses = Pauses(self.directory / "paused.json")

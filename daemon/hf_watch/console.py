@@ -11,15 +11,17 @@ from hf_watch.filters import PARTIAL_NAMES, PRIVATE_DIRECTORIES
 from hf_watch.paths import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from hf_watch.checks import Check
-    from hf_watch.control.contract import CommitsView, DoneView, FilesView, FlushView, StatusView, TargetView
+    from hf_watch.control.contract import CommitsView, DoneView, FilesView, FlushView, StatusView, TargetView, TurnView
     from hf_watch.explain import Explanation
     from hf_watch.model import Receipt, Upload
     from hf_watch.preview import Estimate, Item, Preview
     from hf_watch.settings import Settings
+
+    Turns = Mapping[tuple[str, str], TurnView]  # by target and path
 
 STATUS_HEADINGS = ("target", "state", "waiting", "in flight", "quarantine", "today", "oldest", "last", "next")
 SHOWN_ITEMS = 20  # of each kind for a person; --json has them all
@@ -116,36 +118,30 @@ def duration_text(seconds: float) -> str:
     return f"{seconds / 3_600:.1f} h"
 
 
-def explain_json(found: Sequence[Explanation], running: StatusView | None) -> dict[str, Any]:
+def explain_json(found: Sequence[Explanation], running: Turns | None) -> dict[str, Any]:
     """The answer of `explain --json`."""
     return {
-        "targets": [
-            {**asdict(each), "path": printable(each.path), "running": _doing(each.target, running)} for each in found
-        ]
+        "targets": [{**asdict(each), "path": printable(each.path), "running": _doing(each, running)} for each in found]
     }
 
 
-def explain_text(found: Sequence[Explanation], running: StatusView | None) -> Iterator[str]:
+def explain_text(found: Sequence[Explanation], running: Turns | None) -> Iterator[str]:
     """The lines of `explain`."""
     for each in found:
         yield f"{each.target}: {printable(each.path)} -> {printable(each.repo_path or 'no place in the repo')}"
         for name in ("rule", "disk", "ledger", "hub"):
             if (said := getattr(each, name)) is not None:
                 yield f"  {name + ':':9}{printable(said)}"
-        doing = _doing(each.target, running)
-        yield "  daemon:  " + ("none runs" if doing is None else printable(doing))
+        yield f"  daemon:  {_doing(each, running) or 'none runs'}"
         yield f"  so it is {printable(each.verdict)}"
 
 
-def _doing(target: str, running: StatusView | None) -> str | None:
-    """How a target of the running daemon is doing; None when none runs."""
-    view = None if running is None else next((each for each in running.targets if each.target == target), None)
-    if view is None:
+def _doing(of: Explanation, running: Turns | None) -> str | None:
+    """What the running daemon says of a path; None when none runs."""
+    if running is None:
         return None
-    parts = [view.state + (f" ({view.reason})" if view.reason else "")]
-    if view.next_commit_s is not None:
-        parts.append(f"the next commit goes in {duration_text(view.next_commit_s)} at the earliest")
-    return ", ".join(parts)
+    turn = running.get((of.target, of.path))
+    return "it does not watch this directory" if turn is None else f"{turn.target_state}: {turn.verdict}"
 
 
 def checks_json(checks: Sequence[Check]) -> dict[str, Any]:

@@ -34,6 +34,10 @@ class Unpublished(Protocol):
         """When it was first hinted at."""
 
     @property
+    def due(self) -> float:
+        """When it is looked at next, if nothing holds it up."""
+
+    @property
     def trouble(self) -> str | None:
         """What keeps it from being published that is the file's own, if anything does."""
 

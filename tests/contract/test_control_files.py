@@ -29,6 +29,7 @@ class Hinted:
     path: str
     since: float = 0.0
     trouble: str | None = None
+    due: float = 0.0
 
 
 @pytest.fixture(name="seat")

@@ -48,8 +48,12 @@ def test_a_path_is_explained_with_and_without_a_daemon(tmp_path: Path, hub: Loca
         done = eventually(
             lambda: (found := explained("a.txt"))["verdict"].startswith("published;") and found, "it is published"
         )
-        assert done["running"].startswith("watching")
+        assert done["running"].startswith("watching: it was published at incoming/a.txt with commit ")
         assert done["hub"] == "it holds this content"
+        assert place.say("pause").returncode == 0
+        fill(place.drop, {"c.txt": b"3"})
+        eventually(lambda: explained("c.txt")["running"] == "paused: it waits: it was paused", "the daemon knows of it")
+        assert explained("b.tmp")["running"] == "paused: nothing is known of it"
     assert explained("a.txt") == {**done, "running": None}
     hidden = explained("b.tmp")
     assert "built-in list" in hidden["rule"]

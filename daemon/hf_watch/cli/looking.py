@@ -17,7 +17,10 @@ from hf_watch.errors import NotRunningError
 from hf_watch.settings import Settings
 
 if TYPE_CHECKING:
-    from hf_watch.control.contract import StatusView
+    from collections.abc import Sequence
+
+    from hf_watch.console import Turns
+    from hf_watch.explain import Explanation
 
 
 @click.command()
@@ -62,24 +65,29 @@ def check(*, as_json: bool, **options: Any) -> None:
 def explain(path: str, *, as_json: bool, offline: bool, **options: Any) -> None:
     """Say which target and rule PATH falls under, what is known of it, and when it will go or why it will not.
 
-    Works whether a daemon runs or not; one that runs is asked how the target is doing.
+    Works whether a daemon runs or not; one that runs is asked for the file's turn.
     """
     with app_of(options, needs_token=not offline) as app:
         found = app.explain(path, ask_hub=not offline)
-        view = _running(app.state_dir)
+        turns = _turns(app.state_dir, found)
     if as_json:
-        click.echo(json.dumps(console.explain_json(found, view), indent=2))
+        click.echo(json.dumps(console.explain_json(found, turns), indent=2))
     else:
-        click.echo("\n".join(console.explain_text(found, view)))
+        click.echo("\n".join(console.explain_text(found, turns)))
 
 
-def _running(state_dir: Path) -> StatusView | None:
-    """What the daemon says of itself; None when there is none."""
+def _turns(state_dir: Path, found: Sequence[Explanation]) -> Turns | None:
+    """What the running daemon says of these paths; None when none runs."""
     from hf_watch.control.client import connected  # noqa: PLC0415  few commands need it
 
     try:
         with connected((state_dir,)) as client:
-            return client.status()
+            return {
+                (turn.target, each.path): turn
+                for each in found
+                for turn in client.explain(each.path).turns
+                if turn.target == each.target
+            }
     except NotRunningError:
         return None
 

@@ -19,13 +19,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from hf_watch.commands import Answer, Barrier, ConfirmDeletes, Flush, Left, Pause, Resume, Retry
-from hf_watch.control import files, view
+from hf_watch.control import files, turn, view
 from hf_watch.control.contract import (
     CommitsView,
     ConfirmQuestion,
     DoneView,
     ErrorView,
     EventView,
+    ExplainView,
     FileState,
     FilesView,
     FlushQuestion,
@@ -130,6 +131,14 @@ class Api:
         """The latest commits."""
         asked = _asked(request)
         return view.commits(self._daemon, self.chosen(asked.get("target")), _limit(asked))
+
+    async def explain(self, request: Request) -> BaseModel:
+        """When a path is going to be on the Hub, or what keeps it, as it was a moment ago."""
+        asked = _asked(request)
+        meant = self._meant(self.chosen(asked.get("target")), asked.get("path"))
+        if not all(path for _, path in meant):
+            raise HTTPException(400, "path: say which one below the watched directory")
+        return turn.explain(self._daemon, meant, self._paused)
 
     async def events(self, request: Request) -> Response:
         """What is logged from now on, one JSON object a line, until whoever asked leaves."""
@@ -249,6 +258,7 @@ OPERATIONS = (
     Operation("files", "GET", "/v1/files", FilesView, queries=(TARGET, STATE, Query("path"), Query("after"), LIMIT)),
     Operation("quarantine", "GET", "/v1/quarantine", QuarantineView, queries=(TARGET, Query("after"), LIMIT)),
     Operation("commits", "GET", "/v1/commits", CommitsView, queries=(TARGET, LIMIT)),
+    Operation("explain", "GET", "/v1/explain", ExplainView, queries=(TARGET, Query("path"))),
     Operation("events", "GET", "/v1/events", EventView, media_type=MEDIA_TYPE),
     Operation("pause", "POST", "/v1/pause", DoneView, TargetQuestion),
     Operation("resume", "POST", "/v1/resume", DoneView, TargetQuestion),

@@ -14,6 +14,7 @@ from hf_watch.control.contract import (
     CommitsView,
     DoneView,
     ErrorView,
+    ExplainView,
     FilesView,
     FlushView,
     QuarantineView,
@@ -58,6 +59,10 @@ class Client:
         """Files in one state, the first of them; UnknownPathError when `path` is nowhere in a watched directory."""
         asked = {"state": state, "limit": str(limit)} | ({} if path is None else {"path": path})
         return self._ask("GET", f"/v1/files?{urlencode(asked, errors='surrogateescape')}", FilesView)
+
+    def explain(self, path: str) -> ExplainView:
+        """When a path goes, or what keeps it; UnknownPathError when it is nowhere in a watched directory."""
+        return self._ask("GET", f"/v1/explain?{urlencode({'path': path}, errors='surrogateescape')}", ExplainView)
 
     def commits(self, *, limit: int) -> CommitsView:
         """The latest commits."""

@@ -118,6 +118,24 @@ class FilesView(_Answer):
     next: str | None = Field(description="what to give as `after` for the next page; null: this is the last one")
 
 
+class TurnView(_Answer):
+    """One path in one target: when it goes, or what keeps it. As its worker knew it up to a second ago."""
+
+    target: str
+    target_state: State
+    path: str
+    state: FileState | None = Field(description="null: it was never heard of, or is nobody's concern")
+    ahead: int | None = Field(description="paths that go before it, while it waits its turn")
+    next_commit_s: float | None = Field(description="it goes no earlier; null: it does not wait, or is kept")
+    verdict: str = Field(description="all of it, for a person")
+
+
+class ExplainView(_Answer):
+    """The path in each target that it may lie in."""
+
+    turns: tuple[TurnView, ...]
+
+
 class TargetSettingsView(_Answer):
     """One watched directory as it was set up."""
 

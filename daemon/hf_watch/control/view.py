@@ -54,7 +54,7 @@ def status(daemon: Daemon, tallies: Tallies, paused: frozenset[Bound], now: date
 def _target(daemon: Daemon, each: Steered, tally: Tally, *, is_paused: bool) -> TargetView:
     worker = each.status()  # read once: a worker replaces it at any time
     found, clock = worker.targets[each.index], daemon.clock()
-    state = _state(worker, found, is_paused=is_paused)
+    state = state_of(worker, found, is_paused=is_paused)
     return TargetView(
         target=each.name,
         source=printable(each.directory),
@@ -68,13 +68,14 @@ def _target(daemon: Daemon, each: Steered, tally: Tally, *, is_paused: bool) -> 
         published_today=tally.published_today,
         last_commit=None if tally.latest is None else _commit(daemon, each.destination, tally.latest),
         next_commit_s=None if is_paused else _next_commit_s(worker, found, clock),
-        reason=_reason(worker, found, state),
+        reason=reason_of(worker, found, state),
         held_deletes=found.held_deletes,
         held_example=printable(found.held_example) or None,
     )
 
 
-def _state(worker: WorkerStatus, found: TargetStatus, *, is_paused: bool) -> State:
+def state_of(worker: WorkerStatus, found: TargetStatus, *, is_paused: bool) -> State:
+    """What a target is about, in one word."""
     if found.state is TargetState.LOST:
         return "lost"
     if is_paused:
@@ -82,7 +83,8 @@ def _state(worker: WorkerStatus, found: TargetStatus, *, is_paused: bool) -> Sta
     return "refused" if worker.is_refused or found.refusal else found.state.value
 
 
-def _reason(worker: WorkerStatus, found: TargetStatus, state: State) -> str | None:
+def reason_of(worker: WorkerStatus, found: TargetStatus, state: State) -> str | None:
+    """Why a target waits."""
     if state == "lost":
         return "the watched directory is missing, or another one stands in its place"
     if state == "paused":

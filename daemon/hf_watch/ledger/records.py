@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hf_watch.errors import LedgerError
-from hf_watch.ledger.rows import joined, split
+from hf_watch.ledger.rows import DeleteState, joined, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,6 +101,14 @@ class Records:
             )
             for d, n, repo_path, size_bytes, sha256, *made in rows
         ]  # fmt: skip
+
+    def delete_state(self, destination: Destination, source: str, prefix: str, path: str) -> DeleteState | None:
+        """What was written down of a path that is missing, if anything was."""
+        rows = self._rows(
+            f"SELECT state FROM missing WHERE root_id = ({_OF_ROOT}) AND (dir, name) = (?, ?)",
+            (*_key(destination), os.fsencode(source), prefix, *split(path)),
+        )
+        return DeleteState(rows[0][0]) if rows else None
 
     def _page(
         self, select: str, root: tuple[Destination, str, str], within: str, after: str, limit: int
