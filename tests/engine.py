@@ -29,13 +29,13 @@ from hf_watch.target import TargetSpec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from hf_watch.capacity import Capacity
     from hf_watch.measured import Observe
     from hf_watch.model import Change, Gap
     from hf_watch.ports import Hub, Sink, Watch
     from hf_watch.publish import Parcel
     from hf_watch.receipts import FileReceipt
     from hf_watch.settings import ReceiptsMode
+    from hf_watch.snapshots.capacity import Capacity
     from hf_watch.worker import Worker
 
 RULES = Path(os.environ["KF_RULE_CACHE_DIR"])  # compiled once for all tests

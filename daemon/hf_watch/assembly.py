@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hf_watch.after_upload import AfterUpload
@@ -22,7 +23,15 @@ from hf_watch.publish import Parcel, Publisher
 from hf_watch.pulse import Pulse
 from hf_watch.reporting import Reporter
 from hf_watch.settle import MOST_PUT_OFF, Settler
-from hf_watch.snapshots import Snapshots
+from hf_watch.snapshots.capacity import Capacity
+from hf_watch.snapshots.claims import Claims
+from hf_watch.snapshots.placement import Placement
+from hf_watch.snapshots.recording import Recorder
+from hf_watch.snapshots.right_of_way import RightOfWay
+from hf_watch.snapshots.screening import Screening
+from hf_watch.snapshots.second_look import SecondLook
+from hf_watch.snapshots.setbacks import Setbacks
+from hf_watch.snapshots.snapshots import Snapshots
 from hf_watch.steering import Steering
 from hf_watch.target import Target, TargetSpec
 from hf_watch.worker import Worker, WorkerSpec
@@ -32,7 +41,6 @@ if TYPE_CHECKING:
 
     from hf_watch.allotment import Allotment
     from hf_watch.budget import Budget
-    from hf_watch.capacity import Capacity
     from hf_watch.credentials import Credentials
     from hf_watch.inbox import Inbox
     from hf_watch.ledger.ledger import Ledger
@@ -102,56 +110,159 @@ class Assembled:
 
 def assemble(spec: DestinationSpec, around: Surroundings) -> Assembled:
     """Wire one destination's parts together; nothing runs yet."""
-    targets = [_target(each, spec, around, index) for index, each in enumerate(spec.targets)]
+    parts = _Parts(spec, around)
     around.outage.on_end(around.inbox.wake)
-    pulse = Pulse(around.clock)
-    hub = AttendedHub(around.hub, pulse)
-    after_upload = AfterUpload(hub, around.ledger, clock=around.clock, beat=pulse.beat)
-    snapshots = Snapshots(
-        around.ledger, targets, allotment=around.allotment, clock=around.clock,
-        wall_clock_ns=around.wall_clock_ns, pulse=pulse, after_upload=after_upload, receipts=around.receipts,
-        credentials=around.credentials, capacity=around.capacity, single_pass=spec.single_pass, observe=around.observe,
-    )  # fmt: skip
-    publisher = Publisher(
-        hub, around.ledger, snapshots, message=around.message, clock=around.clock, observe=around.observe
-    )
-    guard = DeleteGuard(around.ledger, targets, clock=around.clock)
-    name = str(spec.destination)
-    worker = Worker(
-        spec=WorkerSpec(name, single_pass=spec.single_pass),
-        targets=targets,
-        inbox=around.inbox,
-        hub=hub,
-        ledger=around.ledger,
-        snapshots=snapshots,
-        opener=Opener(
-            name=name, hub=hub, ledger=around.ledger, publisher=publisher, targets=targets,
-            create_repo=spec.create_repo, private=spec.private, verify=spec.verify, clock=around.clock,
-        ),
-        gatherer=Gatherer(
-            targets=targets, snapshots=snapshots, publisher=publisher, guard=guard,
-            groups=Groups(around.ledger, snapshots, around.clock), budget=around.budget,
-            allotment=around.allotment, clock=around.clock,
-        ),
-        publisher=publisher,
-        after_upload=after_upload,
-        guard=guard,
-        steering=Steering(targets=targets, publisher=publisher, guard=guard, ledger=around.ledger, clock=around.clock),
-        reporter=Reporter(name, targets, publisher, guard, around.clock),
-        pacing=Pacing(
-            name,
-            spec.size,
-            budget=around.budget,
-            outage=around.outage,
-            clock=around.clock,
-            unit_random=around.unit_random,
-            observe=around.observe,
-        ),
-        pulse=pulse,
-        clock=around.clock,
-        unit_random=around.unit_random,
-    )  # fmt: skip
-    return Assembled(worker, pulse, snapshots.gave_up, after_upload.stayed, around.inbox)
+    return Assembled(parts.worker, parts.pulse, parts.setbacks.gave_up, parts.after_upload.stayed, around.inbox)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Each part, made once when the first of those asks for it that stand on it."""
+
+    spec: DestinationSpec
+    around: Surroundings
+
+    @cached_property
+    def name(self) -> str:
+        return str(self.spec.destination)
+
+    @cached_property
+    def targets(self) -> list[Target]:
+        return [_target(each, self.spec, self.around, index) for index, each in enumerate(self.spec.targets)]
+
+    @cached_property
+    def pulse(self) -> Pulse:
+        return Pulse(self.around.clock)
+
+    @cached_property
+    def hub(self) -> AttendedHub:
+        return AttendedHub(self.around.hub, self.pulse)
+
+    @cached_property
+    def after_upload(self) -> AfterUpload:
+        return AfterUpload(self.hub, self.around.ledger, clock=self.around.clock, beat=self.pulse.beat)
+
+    @cached_property
+    def second_look(self) -> SecondLook:
+        return SecondLook(self.around.ledger, self.after_upload, self.around.clock, self.around.wall_clock_ns)
+
+    @cached_property
+    def setbacks(self) -> Setbacks:
+        return Setbacks(self.around.ledger, self.around.clock, self.spec.single_pass, self.around.observe)
+
+    @cached_property
+    def recorder(self) -> Recorder:
+        return Recorder(
+            self.around.ledger, self.around.receipts, self.after_upload, self.second_look, self.around.wall_clock_ns,
+            self.around.observe,
+        )  # fmt: skip
+
+    @cached_property
+    def claims(self) -> Claims:
+        return Claims(self.around.ledger, self.targets)
+
+    @cached_property
+    def right_of_way(self) -> RightOfWay:
+        return RightOfWay(self.around.ledger, self.around.clock)
+
+    @cached_property
+    def placement(self) -> Placement:
+        return Placement(
+            self.around.ledger, self.claims, self.right_of_way, self.setbacks, self.around.clock,
+            self.around.wall_clock_ns,
+        )  # fmt: skip
+
+    @cached_property
+    def screening(self) -> Screening:
+        capacity = Capacity(self.around.ledger) if self.around.capacity is None else self.around.capacity
+        return Screening(self.around.credentials, capacity, self.setbacks, self.pulse)
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        return Snapshots(
+            ledger=self.around.ledger,
+            right_of_way=self.right_of_way,
+            placement=self.placement,
+            screening=self.screening,
+            recorder=self.recorder,
+            setbacks=self.setbacks,
+            after_upload=self.after_upload,
+            allotment=self.around.allotment,
+            pulse=self.pulse,
+            clock=self.around.clock,
+            wall_clock_ns=self.around.wall_clock_ns,
+        )
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        return Publisher(
+            self.hub, self.around.ledger, recorder=self.recorder, setbacks=self.setbacks,
+            placement=self.placement, claims=self.claims,
+            message=self.around.message, clock=self.around.clock, observe=self.around.observe,
+        )  # fmt: skip
+
+    @cached_property
+    def guard(self) -> DeleteGuard:
+        return DeleteGuard(self.around.ledger, self.targets, clock=self.around.clock)
+
+    @cached_property
+    def opener(self) -> Opener:
+        return Opener(
+            name=self.name, hub=self.hub, ledger=self.around.ledger, publisher=self.publisher, targets=self.targets,
+            create_repo=self.spec.create_repo, private=self.spec.private, verify=self.spec.verify,
+            clock=self.around.clock,
+        )  # fmt: skip
+
+    @cached_property
+    def gatherer(self) -> Gatherer:
+        return Gatherer(
+            targets=self.targets, snapshots=self.snapshots, recorder=self.recorder, setbacks=self.setbacks,
+            publisher=self.publisher, guard=self.guard,
+            groups=Groups(self.around.ledger, self.setbacks, self.around.clock), budget=self.around.budget,
+            allotment=self.around.allotment, clock=self.around.clock,
+        )  # fmt: skip
+
+    @cached_property
+    def steering(self) -> Steering:
+        return Steering(
+            targets=self.targets, publisher=self.publisher, guard=self.guard, ledger=self.around.ledger,
+            clock=self.around.clock,
+        )  # fmt: skip
+
+    @cached_property
+    def pacing(self) -> Pacing:
+        return Pacing(
+            self.name,
+            self.spec.size,
+            budget=self.around.budget,
+            outage=self.around.outage,
+            clock=self.around.clock,
+            unit_random=self.around.unit_random,
+            observe=self.around.observe,
+        )
+
+    @cached_property
+    def worker(self) -> Worker:
+        return Worker(
+            spec=WorkerSpec(self.name, single_pass=self.spec.single_pass),
+            targets=self.targets,
+            inbox=self.around.inbox,
+            hub=self.hub,
+            ledger=self.around.ledger,
+            snapshots=self.snapshots,
+            recorder=self.recorder,
+            opener=self.opener,
+            gatherer=self.gatherer,
+            publisher=self.publisher,
+            after_upload=self.after_upload,
+            guard=self.guard,
+            steering=self.steering,
+            reporter=Reporter(self.name, self.targets, self.publisher, self.guard, self.around.clock),
+            pacing=self.pacing,
+            pulse=self.pulse,
+            clock=self.around.clock,
+            unit_random=self.around.unit_random,
+        )
 
 
 def _target(spec: TargetSpec, of: DestinationSpec, around: Surroundings, index: int) -> Target:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from hf_watch.groups import Group, Groups
     from hf_watch.publish import Publisher, Ready
     from hf_watch.settle import Waiting
-    from hf_watch.snapshots import Snapshots
+    from hf_watch.snapshots.recording import Recorder
+    from hf_watch.snapshots.setbacks import Setbacks
+    from hf_watch.snapshots.snapshots import Snapshots
     from hf_watch.target import Target
 
 LARGE_FILES_AT_A_TIME = 4  # handed over by path, a descriptor each: few enough for a limit of 64
@@ -95,6 +97,8 @@ class Gatherer:
 
     targets: Sequence[Target]
     snapshots: Snapshots
+    recorder: Recorder
+    setbacks: Setbacks
     publisher: Publisher
     guard: DeleteGuard
     groups: Groups
@@ -158,13 +162,13 @@ class Gatherer:
         elif own.held_bytes > self.allotment.share.commit_bytes:
             reason = "what goes inside its commit is more than commit.max_bytes and memory.budget_bytes let through"
             self.groups.hold(target, waiting.path, group, reason)
-        elif not self.snapshots.is_through_with(target, waiting, "a file in it is being written, or cannot be read"):
+        elif not self.setbacks.is_through_with(target, waiting, "a file in it is being written, or cannot be read"):
             target.settler.look_again(waiting, self.clock(), group.fingerprint)
         return True
 
     def _fill_with_group(self, own: _Gathered, target: Target, waiting: Waiting, group: Group, held: ExitStack) -> bool:
         """Read and send all of a group; whether every file of it can be committed now, as it was when looked at."""
-        self.snapshots.accounted.clear()
+        self.recorder.accounted.clear()
         for path in (*group.taken, *group.gone):
             size_bytes = min(group.files[path].size_bytes, self.stage_bytes) if path in group.files else 0
             if not own.has_room_in_group(size_bytes, self.stage_bytes):
@@ -176,13 +180,13 @@ class Gatherer:
                 own.add(found)
             elif isinstance(found, Lost):
                 own.lost.append(found)
-            elif path in group.files and (target.root.id, path) not in self.snapshots.accounted:
+            elif path in group.files and (target.root.id, path) not in self.recorder.accounted:
                 return False
         self._stage(own, held)
         own.ready = self.publisher.clear(own.ready)
         going = {each.origin.waiting.path for each in own.ready}
         is_left = any(
-            path not in going and (target.root.id, path) not in self.snapshots.accounted for path in group.taken
+            path not in going and (target.root.id, path) not in self.recorder.accounted for path in group.taken
         )
         return not is_left and self.groups.is_same(target, waiting, group)
 

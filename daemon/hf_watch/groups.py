@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from hf_watch import plan, scan
 from hf_watch.model import ChangeKind, Fingerprint
 from hf_watch.paths import join
-from hf_watch.snapshots import IGNORED_REASON
+from hf_watch.snapshots.setbacks import IGNORED_REASON
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.settle import Waiting
-    from hf_watch.snapshots import Snapshots
+    from hf_watch.snapshots.setbacks import Setbacks
     from hf_watch.target import Target
 
 MOST_FILES = 25_000  # the Hub takes no more in one commit
@@ -52,9 +52,9 @@ class Group:
 class Groups:
     """Looks at the due groups of one destination's targets, on its worker's thread."""
 
-    def __init__(self, ledger: Ledger, snapshots: Snapshots, clock: Callable[[], float]) -> None:
+    def __init__(self, ledger: Ledger, setbacks: Setbacks, clock: Callable[[], float]) -> None:
         self._ledger = ledger
-        self._snapshots = snapshots
+        self._setbacks = setbacks
         self._clock = clock
         self._held: dict[tuple[int, str], Fingerprint] = {}  # those that cannot go as they are
 
@@ -84,14 +84,14 @@ class Groups:
         """Publish nothing of a group until something in it changes."""
         self._held[target.root.id, path] = group.fingerprint
         target.journal.tell("error", "group.held", path, reason)
-        self._snapshots.give_up(target, path, reason)
+        self._setbacks.give_up(target, path, reason)
 
     def _listed(self, target: Target, waiting: Waiting) -> Group | None:
         files: dict[str, Fingerprint] = {}
         taken: list[str] = []
         for found in scan.walk(target.path, waiting.path, target.wanted):
             if isinstance(found, scan.Unreadable):
-                self._snapshots.give_up_reading(target, waiting, found.reason)
+                self._setbacks.give_up_reading(target, waiting, found.reason)
                 return None
             known = self._ledger.files.directory(target.root, found.directory)
             for name, looked in found.files.items():

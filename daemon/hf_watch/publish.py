@@ -27,7 +27,7 @@ from hf_watch.findings import Found, Lost
 from hf_watch.ledger.rows import Intended
 from hf_watch.measured import Delivery, Published, Skipped
 from hf_watch.model import Batch, Delete, Outcome, Staged
-from hf_watch.snapshots import IGNORED_REASON
+from hf_watch.snapshots.setbacks import IGNORED_REASON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -36,7 +36,10 @@ if TYPE_CHECKING:
     from hf_watch.measured import Observe
     from hf_watch.model import Digest, Receipt, RemoteFile
     from hf_watch.ports import Hub
-    from hf_watch.snapshots import Snapshots
+    from hf_watch.snapshots.claims import Claims
+    from hf_watch.snapshots.placement import Placement
+    from hf_watch.snapshots.recording import Recorder
+    from hf_watch.snapshots.setbacks import Setbacks
 
 log = structlog.get_logger()
 
@@ -88,8 +91,11 @@ class Publisher:
         self,
         hub: Hub,
         ledger: Ledger,
-        snapshots: Snapshots,
         *,
+        recorder: Recorder,
+        setbacks: Setbacks,
+        placement: Placement,
+        claims: Claims,
         message: Callable[[Parcel], str],
         clock: Callable[[], float],
         observe: Observe,
@@ -98,7 +104,10 @@ class Publisher:
         self.size_bytes = 0  # what they hold
         self._hub = hub
         self._ledger = ledger
-        self._snapshots = snapshots
+        self._recorder = recorder
+        self._setbacks = setbacks
+        self._placement = placement
+        self._claims = claims
         self._message = message
         self._clock = clock
         self._observe = observe
@@ -170,7 +179,7 @@ class Publisher:
             raise RetryableError(str(error)) from error  # not a file of ours: what the client keeps beside it
         for each in found:
             if each.fd is not None:
-                self._snapshots.give_up_reading(each.target, each.waiting, str(error))
+                self._setbacks.give_up_reading(each.target, each.waiting, str(error))
         return self.stage(in_memory)
 
     def _sorted_out(self, found: Found, staged: Staged) -> Iterable[Ready]:
@@ -188,7 +197,7 @@ class Publisher:
     def _touch(self, found: Found) -> None:
         """The Hub holds this content: to be written down, unless a commit that is still under way may replace it."""
         if not self._may_yet_differ(found):
-            self._snapshots.touch(found)
+            self._recorder.touch(found)
 
     def _may_yet_differ(self, origin: Found | Lost) -> bool:
         """Whether a commit of this path may land yet; then the path was given back until that is over."""
@@ -199,7 +208,7 @@ class Publisher:
         return True
 
     def _skip(self, found: Found) -> None:
-        self._snapshots.accounted.add((found.target.root.id, found.waiting.path))
+        self._recorder.account_for(found.target, found.waiting.path)
         found.target.journal.tell("warning", "path.skipped", found.waiting.path, IGNORED_REASON)
         self._ledger.quarantine.set_aside(
             found.target.root, found.waiting.path, found.snapshot.fingerprint, IGNORED_REASON
@@ -207,7 +216,7 @@ class Publisher:
         self._observe(Skipped(found.target.spec.name, found.waiting.path, found.repo_path, "ignored"))
 
     def _set_aside(self, found: Found, reason: str) -> None:
-        self._snapshots.set_aside(found.target, found.waiting.path, found.snapshot.fingerprint, reason)
+        self._setbacks.set_aside(found.target, found.waiting.path, found.snapshot.fingerprint, reason)
 
     def deletes(self, lost: Sequence[Lost]) -> list[Ready]:
         """The deletes that may be sent: below a root that stands, of what we put there, and is there still."""
@@ -226,8 +235,7 @@ class Publisher:
 
     def clear(self, ready: Sequence[Ready]) -> list[Ready]:
         """The same, without what was withdrawn, and each file's former places emptied by the commit that moves it."""
-        claims = self._snapshots.claims
-        meant = [each for each in ready if isinstance(each.origin, Lost) or not claims.is_withdrawn(each.origin)]
+        meant = [each for each in ready if isinstance(each.origin, Lost) or not self._claims.is_withdrawn(each.origin)]
         remote = self._remote(
             {place for each in meant if isinstance(each.origin, Found) for place in each.origin.former}
         )
@@ -256,7 +264,7 @@ class Publisher:
             file = remote.get(place)
             if file is None or not any(file.holds(digest) for digest in digests):
                 continue
-            if not self._snapshots.claims.rivals(origin.target, origin.waiting.path, place):
+            if not self._claims.rivals(origin.target, origin.waiting.path, place):
                 ours.append(place)
                 del remote[place]  # a second file that was there, too, has nothing to remove any more
         return tuple(ours)
@@ -274,7 +282,7 @@ class Publisher:
             lost.target.journal.tell(
                 "warning", "path.kept", lost.waiting.path, "what the Hub holds there is not what was published"
             )
-        self._snapshots.forget(lost)
+        self._recorder.forget(lost.target, lost.waiting.path)
 
     def _may_delete(self, lost: Lost) -> bool:
         try:
@@ -284,7 +292,7 @@ class Publisher:
         if held is None:
             is_gone = scan.file_is_gone(lost.target.path, lost.waiting.path)
             is_gone = is_gone and lost.target.wanted.reaches(lost.waiting.path)  # an ignore file may hide it by now
-            return is_gone and not self._snapshots.handed_over(lost.target, lost.waiting.path, lost.repo_path)
+            return is_gone and not self._placement.handed_over(lost.target, lost.waiting.path, lost.repo_path)
         lost.target.journal.tell("warning", "delete.held", lost.waiting.path, held)
         return False
 
@@ -412,7 +420,7 @@ class Publisher:
         if isinstance(origin, Found):
             self._set_aside(origin, reason)
         else:
-            self._snapshots.set_aside(origin.target, origin.waiting.path, None, reason)
+            self._setbacks.set_aside(origin.target, origin.waiting.path, None, reason)
 
     def holds_refused(self) -> bool:
         """Whether something in hand may not be published any more."""
@@ -438,10 +446,10 @@ class Publisher:
     def _record(self, parcel: Parcel, receipt: Receipt, began: float) -> None:
         for each in parcel.ready:
             if isinstance(each.origin, Found):
-                self._snapshots.look_again_if_racy(each.origin)
+                self._recorder.look_again_if_racy(each.origin)
         for target in {id(each.origin.target): each.origin.target for each in parcel.ready}.values():
             mine = [each.origin for each in parcel.ready if each.origin.target is target]
-            self._snapshots.record(
+            self._recorder.record(
                 target,
                 [origin for origin in mine if isinstance(origin, Found)],
                 [origin.waiting.path for origin in mine if isinstance(origin, Lost)],

@@ -19,7 +19,7 @@ from hf_watch.commands import Answer, Barrier, ConfirmDeletes, Flush, Left, Paus
 from hf_watch.errors import LedgerError
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import within
-from hf_watch.snapshots import IGNORED_REASON
+from hf_watch.snapshots.setbacks import IGNORED_REASON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

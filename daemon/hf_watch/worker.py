@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from hf_watch.publish import Publisher
     from hf_watch.pulse import Pulse
     from hf_watch.reporting import Reporter
-    from hf_watch.snapshots import Snapshots
+    from hf_watch.snapshots.recording import Recorder
+    from hf_watch.snapshots.snapshots import Snapshots
     from hf_watch.status import WorkerStatus
     from hf_watch.steering import Steering
     from hf_watch.target import Target
@@ -71,6 +72,7 @@ class Worker:
         hub: Hub,
         ledger: Ledger,
         snapshots: Snapshots,
+        recorder: Recorder,
         opener: Opener,
         gatherer: Gatherer,
         publisher: Publisher,
@@ -90,6 +92,7 @@ class Worker:
         self._hub = hub
         self._ledger = ledger
         self._snapshots = snapshots
+        self._recorder = recorder
         self._opener = opener
         self._gatherer = gatherer
         self._publisher = publisher
@@ -191,7 +194,7 @@ class Worker:
             self._renew_token()
         for target in self._targets:
             target.explore(now, now + SCAN_SLICE_S)
-        self._snapshots.second_look.go_on()
+        self._recorder.second_look.go_on()
         self._snapshots.rest()
         self._guard.check()
         self._steer(is_asked=is_asked)
@@ -257,7 +260,7 @@ class Worker:
     def _is_looking(self) -> bool:
         """Whether something may still turn up that is to be published."""
         return (
-            bool(self._snapshots.second_look)
+            bool(self._recorder.second_look)
             or self._guard.is_undecided
             or any(target.is_scanning for target in self._targets)
         )
@@ -267,7 +270,7 @@ class Worker:
         moments = [target.next_check() for target in self._targets]
         moments += [moment for target in self._targets if (moment := target.next_walk()) is not None]
         others = (
-            self._next_publish(), self._steering.next_check(), self._snapshots.second_look.next_due(),
+            self._next_publish(), self._steering.next_check(), self._recorder.second_look.next_due(),
             self._guard.next_check(), self._reporter.next_listing(),
         )  # fmt: skip
         moments += [moment for moment in others if moment is not None]
@@ -392,7 +395,7 @@ class Worker:
         All that is held in memory is let go of: the disk and what the ledger says then decide.
         """
         self._publisher.let_go()
-        self._snapshots.let_go()
+        self._recorder.let_go()
         self._guard.let_go()
         for target in self._targets:
             target.let_go()

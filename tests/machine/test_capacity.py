@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from hf_watch.capacity import Capacity
+from hf_watch.snapshots.capacity import Capacity
 from tests.disk import fill
 from tests.engine import Engine, target_spec
 from tests.fake_hub import FakeHub

@@ -15,7 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from hf_watch.model import Change, ChangeKind
-from hf_watch.right_of_way import TAKEN_REASON
+from hf_watch.snapshots.right_of_way import TAKEN_REASON
 from tests.disk import fill
 from tests.engine import Engine, target_spec
 from tests.fake_hub import FakeHub, lost_answer

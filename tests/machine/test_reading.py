@@ -217,7 +217,7 @@ def test_a_file_stamped_within_a_tick_of_its_snapshot_is_read_again_without_the_
         assert known is not None
         assert known.fingerprint is None, "it cannot vouch for the content yet"
         engine.wall_clock_ns = lambda: stamped_ns + (1 << 30)
-        running.worker._snapshots.second_look._wall_clock_ns = engine.wall_clock_ns
+        running.worker._recorder.second_look._wall_clock_ns = engine.wall_clock_ns
         asked = len(hub.calls)
         running.go_on(5.0)
         known = _known(engine, drop, "a")

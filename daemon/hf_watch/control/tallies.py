@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hf_watch.ledger.records import looked_into
-from hf_watch.snapshots import IGNORED_REASON
+from hf_watch.snapshots.setbacks import IGNORED_REASON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
