@@ -35,6 +35,7 @@ class Lookout:
         self._target = target
         self._not_before = 0.0  # the next start of one that ended
         self._pause_s = FIRST_PAUSE_S
+        self._refused: str | None = None  # why it could not be started, as was said
         self._said: Shortage | None = None
         self._said_missing = 0
         self._weigh_again = True
@@ -46,8 +47,9 @@ class Lookout:
         try:
             self._watch.start()
         except SourceError as error:
-            log.warning("watch.refused", target=self._target, reason=str(error))
+            self._say_refused(str(error))
             return False
+        self._refused = None
         return True
 
     def stop(self) -> None:
@@ -102,6 +104,12 @@ class Lookout:
             "watch.limited", target=self._target, reason=_REASONS[shortage.what],
             setting=shortage.setting, limit=shortage.limit, missing=missing, needed=shortage.limit + missing,
         )  # fmt: skip
+
+    def _say_refused(self, reason: str) -> None:
+        """Once: a root that cannot be watched is tried every few seconds."""
+        if reason != self._refused:
+            self._refused = reason
+            log.warning("watch.refused", target=self._target, reason=reason)
 
     def _restart(self, now: float) -> bool:
         is_steady = now - self._not_before >= STEADY_S

@@ -56,6 +56,18 @@ def crash(watch: RootWatch, faulty: Faulty, root: Path) -> None:
     faulty.failure = None
 
 
+def test_a_root_that_cannot_be_watched_is_named_once(watch: RootWatch, root: Path) -> None:
+    lookout = Lookout(watch, "drop")
+    with capture_logs() as logs:
+        for _ in range(2):
+            root.rmdir()
+            assert [lookout.start() for _ in range(3)] == [False] * 3
+            root.mkdir()
+            assert lookout.start()
+            lookout.stop()
+    assert [each["event"] for each in logs] == ["watch.refused"] * 2
+
+
 def test_a_watch_that_ended_is_started_anew_at_first_at_once_then_more_and_more_slowly(
     watch: RootWatch, faulty: Faulty, root: Path
 ) -> None:

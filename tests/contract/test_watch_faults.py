@@ -20,6 +20,8 @@ from tests.faulty import Faulty, event
 from tests.mirror import Mirror, agree, mirrored, seen, watched
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hf_watch.model import Change, Gap
 
 
@@ -198,11 +200,19 @@ def no_inotify() -> k.Kernel:
     raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
 
-def test_a_system_without_inotify_is_polled(root: Path) -> None:
-    with mirrored(str(root), lambda at, sink: RootWatch(at, sink, open_kernel=no_inotify)) as (mirror, watch):
+def forbidden_inotify() -> k.Kernel:
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM))  # a sandbox's filter of system calls
+
+
+@pytest.mark.parametrize(("open_kernel", "name"), [(no_inotify, "ENOSYS"), (forbidden_inotify, "EPERM")])
+def test_a_system_without_inotify_is_polled_and_it_is_said(
+    root: Path, open_kernel: Callable[[], k.Kernel], name: str
+) -> None:
+    with mirrored(str(root), lambda at, sink: RootWatch(at, sink, open_kernel=open_kernel)) as (mirror, watch):
         assert watch.polled() == ("",)
         assert watch.is_alive()
-        assert mirror.hints == []
+        assert watch.shortage() is None
+        assert mirror.gaps() == {"": f"no inotify on this system: {name}"}
     assert not watch.is_alive()
     assert watch.polled() == ()
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from hf_watch.watches.filesystems import Mount
     from hf_watch.watches.kernel import Kernel
 
+USED_UP = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # there may be some later; else there never is
+
 ObserverName = Literal["auto", "inotify", "polling"]
 
 
@@ -146,15 +148,14 @@ class RootWatch:
         self._is_polled = True
 
     def _do_without(self, root: str, error: OSError) -> None:
-        if error.errno == errno.ENOSYS and self._observer == "inotify":
-            raise SourceError('there is no inotify on this system; observer = "polling" does without') from error
+        is_short = error.errno in USED_UP
+        reason = reasons.because(reasons.NO_INSTANCE if is_short else reasons.NO_INOTIFY, error)
+        if not is_short and self._observer == "inotify":
+            raise SourceError(f'{reason}; observer = "polling" does without') from error
         self._poll(root)
-        said, self._shortage = self._shortage, None
-        if error.errno == errno.ENOSYS:
-            return
-        self._shortage = limits.of_instances()
+        said, self._shortage = self._shortage, limits.of_instances() if is_short else None
         if said is None:
-            self._sink.put(Gap("", reasons.because(reasons.NO_INSTANCE, error), time.monotonic()))
+            self._sink.put(Gap("", reason, time.monotonic()))
 
     def _run(self, root: str, kernel: Kernel) -> None:
         mounts = filesystems.mounts_below(root, self._read_mounts())  # only now: from here on changes are reported
