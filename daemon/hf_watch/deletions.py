@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from hf_watch import scan
 from hf_watch.ledger.rows import DeleteState
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import printable
@@ -167,7 +166,7 @@ class DeleteGuard:
         """Files that are there again are no deletes."""
         for state in UNSETTLED:
             paths = self._ledger.deletes.paths(target.root, state)
-            if returned := [path for path in paths if not scan.file_is_gone(target.path, path)]:
+            if returned := [path for path in paths if not target.disk.is_gone(path)]:
                 self._ledger.deletes.drop(target.root, returned)
 
     def _let_go(self, target: Target, state: DeleteState) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hf_watch import scan
+from hf_watch.disk import Disk
 from hf_watch.errors import HubError, SourceError
 from hf_watch.ignore_files import IgnoreFiles
 from hf_watch.mapping import Content, Unpublishable
@@ -38,12 +40,16 @@ class Explanation:
 def inside(spec: TargetSpec, path: str) -> str | None:
     """The path relative to the target's root, or None when it lies elsewhere; links above it are followed."""
     root = os.path.realpath(spec.source)
-    directory, name = os.path.split(os.path.abspath(path))  # noqa: PTH100  the name need not be UTF-8
+    above = os.path.abspath(spec.source)  # noqa: PTH100  the name need not be UTF-8
+    said = os.path.abspath(path)  # noqa: PTH100  as above
+    if spec.follows_links and said != above and within(said, above.rstrip("/")):
+        return os.path.relpath(said, above)  # a link's own path is published
+    directory, name = os.path.split(said)
     place = os.path.join(os.path.realpath(directory), name)  # noqa: PTH118  as above
     return os.path.relpath(place, root) if place != root and within(place, root.rstrip("/")) else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Explainer:
     """Explains the paths of one target; `root` is None when the ledger has never heard of it."""
 
@@ -56,7 +62,7 @@ class Explainer:
     def explain(self, path: str) -> Explanation:
         """Never raises for what may be wrong with the path or the Hub: that is what it tells."""
         known = self.ledger.files.known(self.root, path) if self.root is not None else None
-        looked = scan.look(self.spec.source, path)
+        looked = self._files.look(path)
         digest = self._digest(path) if looked is not None else None
         in_repo, problem = self._place(path, known, looked, digest)
         rule = self._rule(path, looked)
@@ -74,7 +80,7 @@ class Explainer:
 
     def _digest(self, path: str) -> Digest | None:
         try:
-            with scan.opened(self.spec.source, path) as fd:
+            with self._files.opened(path) as fd:
                 return scan.digest(fd) if fd is not None else None
         except SourceError:
             return None
@@ -97,13 +103,19 @@ class Explainer:
 
     def _rule(self, path: str, looked: Fingerprint | None) -> str | None:
         """The rule that keeps it from being published, if there is one."""
-        wanted = IgnoreFiles(self.spec.source, self.spec.wanted)
+        wanted = IgnoreFiles(self._files.root, self.spec.wanted, self._files.place)
         for directory in reversed(list(parents(path))):
             if not wanted.enters(directory):
                 return f"{directory}/ is left out: {wanted.why_not(directory, is_directory=True)}"
         if not wanted.takes(path):
             return f"it is left out: {wanted.why_not(path, is_directory=False)}"
-        return self.spec.sizes.why_not(looked.size_bytes) if looked is not None else None
+        if looked is None:
+            return self._files.why_astray(path)
+        return self.spec.sizes.why_not(looked.size_bytes)
+
+    @cached_property
+    def _files(self) -> Disk:
+        return Disk(os.path.realpath(self.spec.source), follows=self.spec.follows_links)
 
     def _aside(self, path: str, looked: Fingerprint | None) -> str | None:
         if self.root is None or looked is None:
@@ -117,11 +129,13 @@ class Explainer:
         if self._is_written(path):
             return f"{looked.size_bytes} bytes, and open for writing"
         left_s = self._unsettled_s(looked)
-        return f"{looked.size_bytes} bytes, " + (f"settled in {left_s:.1f} s" if left_s > 0 else "settled")
+        place = self._files.place(path)
+        led = "" if place in {None, path} else f"by a link to {place}, "
+        return f"{looked.size_bytes} bytes, {led}" + (f"settled in {left_s:.1f} s" if left_s > 0 else "settled")
 
     def _is_written(self, path: str) -> bool:
         try:
-            with scan.opened(self.spec.source, path) as fd:
+            with self._files.opened(path) as fd:
                 return fd is not None and scan.writers(fd) is Writers.SOME
         except SourceError:
             return False
@@ -145,7 +159,7 @@ class Explainer:
         self, path: str, known: Known | None, looked: Fingerprint | None, digest: Digest | None, problem: str | None
     ) -> str:
         if looked is None:
-            return self._verdict_on_missing(known)
+            return self._verdict_on_missing(known, self._files.why_astray(path))
         if problem is not None:
             return f"not published: {problem}"
         if digest is None:
@@ -156,9 +170,11 @@ class Explainer:
             return "published when it is closed"
         return "published with the next commit" + ("" if self._unsettled_s(looked) <= 0 else ", once it has settled")
 
-    def _verdict_on_missing(self, known: Known | None) -> str:
+    def _verdict_on_missing(self, known: Known | None, astray: str | None) -> str:
         if known is None:
-            return "nothing is to be done"
+            return f"not published: {astray}" if astray is not None else "nothing is to be done"
+        if astray is not None:
+            return f"what the Hub holds stays there: {astray}"
         if self.spec.on_delete == "mirror":
             return "deleted on the Hub with the next commit, unless deletes are held back"
         return 'what the Hub holds stays there: on_delete = "keep"'

@@ -195,7 +195,7 @@ class Exploration:
 
         It goes on where it paused: were a directory scanned anew instead, its first files could keep the others out.
         """
-        for found in scan.walk(ground.path, top, ground.wanted):
+        for found in ground.disk.walk(top, ground.wanted):
             self._walked += 1
             if isinstance(found, scan.Unreadable):
                 self._name_unreadable(found)
@@ -210,7 +210,7 @@ class Exploration:
         gone = [
             each
             for each in self._ledger.quarantine.of(ground.root)
-            if not ground.wanted.reaches(each.path) or scan.file_is_gone(ground.path, each.path)
+            if not ground.wanted.reaches(each.path) or ground.disk.is_gone(each.path)
         ]
         for each in gone:
             if each.repo_path is not None:  # another file waits for it to go
@@ -273,7 +273,7 @@ class Exploration:
     def _miss_directories(self, ground: Ground, top: str) -> Iterator[None]:
         """Files of directories that the ledger knows and the disk does not have any more."""
         for directory in self._ledger.files.directories(ground.root, top):
-            if directory and not scan.is_directory(ground.path, directory):
+            if directory and not ground.disk.is_directory(directory):
                 yield from self._miss(ground, directory, tuple(self._ledger.files.directory(ground.root, directory)))
 
     def _move_to_generation(self, ground: Ground, listing: scan.Listing, known: dict[str, Known]) -> None:

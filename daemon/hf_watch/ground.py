@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hf_watch import scan
 
 if TYPE_CHECKING:
+    from hf_watch.disk import Disk
     from hf_watch.ignore_files import IgnoreFiles
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.ledger.rows import Root
@@ -18,20 +19,25 @@ class Ground:
     """What stays the same from the moment a root is taken up until it is let go."""
 
     root: Root
-    path: str  # resolved
+    disk: Disk
     wanted: IgnoreFiles
     identity: scan.RootIdentity
     marker: str  # without this file the root counts as missing
     ledger: Ledger
     _generations: dict[int, int] = field(default_factory=dict)  # by device: the root's, and each mount's below it
 
+    @property
+    def path(self) -> str:
+        """Where it is, resolved."""
+        return self.disk.root
+
     def stands(self) -> bool:
         """Whether the root that was taken up is still the one at its path."""
-        return scan.identity(self.path, self.marker) == self.identity
+        return scan.identity(self.disk.root, self.marker) == self.identity
 
     def generation_at(self, path: str) -> int | None:
         """The incarnation of the root, and of the mount below it, that a file at `path` belongs to now."""
-        device = scan.device_of(self.path, path)
+        device = self.disk.device_of(path)
         if device is None:
             return None
         if device not in self._generations:

@@ -89,7 +89,7 @@ class Groups:
     def _listed(self, target: Target, waiting: Waiting) -> Group | None:
         files: dict[str, Fingerprint] = {}
         taken: list[str] = []
-        for found in scan.walk(target.path, waiting.path, target.wanted):
+        for found in target.disk.walk(waiting.path, target.wanted):
             if isinstance(found, scan.Unreadable):
                 self._setbacks.give_up_reading(target, waiting, found.reason)
                 return None
@@ -126,7 +126,7 @@ class Groups:
 
     def _is_ready(self, target: Target, waiting: Waiting) -> bool:
         marker = target.spec.ready_marker
-        return not marker or scan.is_file(target.path, join(waiting.path, marker))
+        return not marker or target.disk.is_file(join(waiting.path, marker))
 
     def _why_held(self, target: Target, group: Group) -> str | None:
         if len(group.taken) > MOST_FILES:

@@ -15,7 +15,7 @@ from hf_watch.filters import Rules
 from hf_watch.paths import join, parent, parents
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hf_watch.filters import Filter, Verdict
 
@@ -75,11 +75,17 @@ class Inside:
         return False
 
 
+def _itself(directory: str) -> str | None:
+    return directory
+
+
 class IgnoreFiles:
     """The filter of one target and what its tree says. One thread at a time; what was read is kept until it changes."""
 
-    def __init__(self, root: str, wanted: Filter) -> None:
+    def __init__(self, root: str, wanted: Filter, place: Callable[[str], str | None] = _itself) -> None:
+        """`place`: where a directory's path leads, if that is anywhere below the root."""
         self._root = root
+        self._place = place
         self._wanted = wanted
         self._read: dict[str, tuple[Stamp, Rules]] = {}
 
@@ -109,7 +115,10 @@ class IgnoreFiles:
         return self.inside(parent(path)).why_not(path, is_directory=is_directory)
 
     def _level(self, directory: str) -> _Level | None:
-        place = os.path.join(self._root, directory, NAME)  # noqa: PTH118  the name need not be UTF-8
+        led = self._place(directory) if directory else ""
+        if led is None:
+            return None
+        place = os.path.join(self._root, led, NAME)  # noqa: PTH118  the name need not be UTF-8
         try:
             found = os.lstat(place)
         except OSError:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hf_watch import plan, scan
+from hf_watch.disk import Disk
 from hf_watch.errors import MissingRepoError, SourceError
 from hf_watch.ignore_files import IgnoreFiles
 from hf_watch.ledger.rows import DeleteState
@@ -88,7 +90,7 @@ class _Noting:
         return False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Previewer:
     """Compares one target's disk with the ledger and, where there is a `hub`, with what the repo holds."""
 
@@ -108,7 +110,7 @@ class Previewer:
             is_there = scan.identity(self.spec.source) is not None
             preview.problem = "its root_marker is not there" if is_there else "there is no directory at this path"
             return preview
-        for found in scan.walk(self.spec.source, "", _Noting(self._wanted, preview)):
+        for found in self._disk.walk("", _Noting(self._wanted, preview)):
             if isinstance(found, scan.Unreadable):
                 preview.skips.append(Item(found.directory + "/", "", 0, f"unreadable: {found.reason}"))
             else:
@@ -127,11 +129,16 @@ class Previewer:
         for name in changed:
             self._classify(join(listing.directory, name), listing.files[name], known.get(name), preview)
         for name in listing.others:
-            preview.skips.append(Item(join(listing.directory, name), "", 0, "a link or a special file"))
+            path = join(listing.directory, name)
+            preview.skips.append(Item(path, "", 0, self._disk.why_astray(path) or "a special file"))
 
-    @property
+    @cached_property
+    def _disk(self) -> Disk:
+        return Disk(os.path.realpath(self.spec.source), follows=self.spec.follows_links)
+
+    @cached_property
     def _wanted(self) -> IgnoreFiles:
-        return IgnoreFiles(self.spec.source, self.spec.wanted)
+        return IgnoreFiles(self._disk.root, self.spec.wanted, self._disk.place)
 
     def _known(self, directory: str) -> dict[str, Known]:
         return self.ledger.files.directory(self.root, directory) if self.root is not None else {}
@@ -164,7 +171,7 @@ class Previewer:
         mapping = self.spec.mapping
         if mapping.is_fixed:
             return mapping.repo_path(path)
-        with scan.opened(self.spec.source, path) as fd:
+        with self._disk.opened(path) as fd:
             if fd is None:
                 raise SourceError("it went while it was looked at")
             sha256 = scan.digest(fd).sha256
@@ -172,7 +179,7 @@ class Previewer:
         return place or mapping.repo_path(path, Content(sha256.hex(), looked.mtime_ns, self.now_ns))
 
     def _why_upload(self, path: str, known: Known | None) -> str | None:
-        with scan.opened(self.spec.source, path) as fd:
+        with self._disk.opened(path) as fd:
             if fd is None:
                 return None
             if scan.writers(fd) is Writers.SOME and not self.spec.publish_open:
@@ -208,7 +215,7 @@ class Previewer:
             raise MissingRepoError(f"{error}: create it, correct dest, or set create_repo = true") from error
 
     def _is_the_same(self, item: Item, remote: RemoteFile) -> bool:
-        with scan.opened(self.spec.source, item.path) as fd:
+        with self._disk.opened(item.path) as fd:
             return fd is not None and remote.holds(scan.digest(fd))
 
     def _find_deletes(self, preview: Preview, identity: scan.RootIdentity) -> None:
@@ -216,7 +223,7 @@ class Previewer:
             return
         wanted = self._wanted
         for directory in self.ledger.files.directories(self.root, ""):
-            device = scan.device_of(self.spec.source, join(directory, ""))
+            device = self._disk.device_of(join(directory, ""))
             generation = (
                 self.ledger.roots.known_generation(self.root, device, identity.inode) if device is not None else None
             )
@@ -236,7 +243,7 @@ class Previewer:
             preview.deletes = [each for each, state in zip(preview.deletes, states, strict=True) if state is CONFIRMED]
 
     def _is_gone(self, path: str) -> bool:
-        return scan.file_is_gone(self.spec.source, path)
+        return self._disk.is_gone(path)
 
 
 def settle_clashes(previews: Sequence[tuple[TargetSpec, Preview]]) -> None:

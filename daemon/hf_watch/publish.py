@@ -290,7 +290,7 @@ class Publisher:
         except SourceError as error:
             held = str(error)
         if held is None:
-            is_gone = scan.file_is_gone(lost.target.path, lost.waiting.path)
+            is_gone = lost.target.disk.is_gone(lost.waiting.path)
             is_gone = is_gone and lost.target.wanted.reaches(lost.waiting.path)  # an ignore file may hide it by now
             return is_gone and not self._placement.handed_over(lost.target, lost.waiting.path, lost.repo_path)
         lost.target.journal.tell("warning", "delete.held", lost.waiting.path, held)

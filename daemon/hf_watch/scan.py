@@ -1,6 +1,7 @@
 """The disk: walk, look, read and hash. What comes out held still while it was read.
 
-Nothing here follows a symbolic link below the root, blocks on a FIFO, or opens for writing.
+Nothing here follows a symbolic link below the root, blocks on a FIFO, or opens for writing. Where links are to be
+followed, whoever asks says where they lead: `disk`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 import time
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hf_watch.errors import NotSettledError, SourceError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from hf_watch.filters import Wanted
+    from hf_watch.links import Links
 
 BLOCK_BYTES = 1 << 20
 LARGEST_BLOB_BYTES = 10 << 20  # the Hub keeps larger files as LFS, which needs no git hash
@@ -40,7 +42,8 @@ GONE_ERRNOS = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, 
 class Listing:
     """The published files of one directory, by name, and the names of the directories below it that are entered.
 
-    `others` are the names that are neither file nor directory: links, which are not followed, and special files.
+    `others` are the names that are neither file nor directory: links that are not followed, and special files.
+    `led` says where those of the directories lie that a link leads to.
     """
 
     directory: str
@@ -48,6 +51,7 @@ class Listing:
     directories: tuple[str, ...]
     others: tuple[str, ...] = ()
     leaving: tuple[str, ...] = ()  # private names of files that were being deleted when the process was killed
+    led: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,27 +116,35 @@ def drop_cookie(root: str) -> str | None:
     return name
 
 
-def walk(root: str, start: str, wanted: Wanted) -> Iterator[Listing | Unreadable]:
-    """The directory `start` and all below it, each once, in no particular order. A missing directory yields nothing."""
-    pending = [start]
+def walk(root: str, start: str, wanted: Wanted, links: Links | None = None) -> Iterator[Listing | Unreadable]:
+    """The directory `start` and all below it, each once, in no particular order. A missing directory yields nothing.
+
+    With `links` the directories and files that they lead to are among it, once for each path.
+    """
+    pending = [(start, links.place(start) if links is not None and start else start)]
     while pending:
-        directory = pending.pop()
+        directory, place = pending.pop()
+        if place is None:
+            continue
         try:
-            listing = _listing(root, directory, wanted)
+            listing = _listing(root, directory, place, wanted, links)
         except OSError as error:
             if error.errno not in GONE_ERRNOS:
                 yield Unreadable(directory, error.strerror or str(error))
             continue
-        pending.extend(join(directory, name) for name in listing.directories)
+        pending.extend(
+            (join(directory, name), listing.led.get(name, join(place, name))) for name in listing.directories
+        )
         yield listing
 
 
-def _listing(root: str, directory: str, wanted: Wanted) -> Listing:
+def _listing(root: str, directory: str, place: str, wanted: Wanted, links: Links | None) -> Listing:
+    """What it lists are hints: that a link may be put in the way of `place` meanwhile matters to none of them."""
     files: dict[str, Fingerprint] = {}
     directories: list[str] = []
     others: list[str] = []
     leaving: list[str] = []
-    fd = os.open(os.path.join(root, directory), OPEN_FLAGS | os.O_DIRECTORY) if directory else os.open(root, OPEN_FLAGS)
+    fd = os.open(os.path.join(root, place), OPEN_FLAGS | os.O_DIRECTORY) if place else os.open(root, OPEN_FLAGS)
     inside = wanted.inside(directory)
     try:
         with os.scandir(fd) as entries:
@@ -149,7 +161,30 @@ def _listing(root: str, directory: str, wanted: Wanted) -> Listing:
                     _add(files, entry)
     finally:
         os.close(fd)
-    return Listing(directory, files, tuple(directories), tuple(others), tuple(leaving))
+    listing = Listing(directory, files, tuple(directories), tuple(others), tuple(leaving))
+    return listing if links is None else _with_led(root, listing, inside, links)
+
+
+def _with_led(root: str, listing: Listing, inside: Wanted, links: Links) -> Listing:
+    """The same with what links lead to, under the links' names."""
+    files, led = dict(listing.files), dict[str, str]()
+    taken: set[str] = set()
+    for name in listing.others:
+        path = join(listing.directory, name)
+        place = links.note(path).place
+        if place is None:
+            continue
+        looked = look(root, place)
+        if looked is not None:
+            taken.add(name)
+            if inside.takes(path):
+                files[name] = looked
+        elif is_directory(root, place):
+            taken.add(name)
+            if inside.enters(path):
+                led[name] = place
+    others = tuple(name for name in listing.others if name not in taken)
+    return replace(listing, files=files, directories=(*listing.directories, *led), others=others, led=led)
 
 
 def _add(files: dict[str, Fingerprint], entry: os.DirEntry[str]) -> None:
@@ -175,42 +210,60 @@ def opened(root: str, path: str) -> Iterator[int | None]:
 
     Raises SourceError when there is one that may not be read.
     """
-    place = os.path.join(root, path)
-    if not _leads_to(root, path) or not _is_regular(place):
+    try:
+        above = _enter(root, parent(path))
+    except OSError:
         yield None
         return
     try:
-        fd = os.open(place, OPEN_FLAGS)
-    except OSError as error:
-        if error.errno not in GONE_ERRNOS:
-            raise SourceError(error.strerror or str(error)) from error
-        yield None
-        return
-    try:
-        yield fd if stat.S_ISREG(os.fstat(fd).st_mode) else None
+        fd = _open_regular(path.rpartition("/")[2], above)
     finally:
+        os.close(above)
+    try:
+        yield fd
+    finally:
+        if fd is not None:
+            os.close(fd)
+
+
+def _open_regular(name: str, above: int) -> int | None:
+    if not _is_regular(name, above):
+        return None
+    try:
+        fd = os.open(name, OPEN_FLAGS, dir_fd=above)
+    except OSError as error:
+        if error.errno in GONE_ERRNOS:
+            return None
+        raise SourceError(error.strerror or str(error)) from error
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
+        return None
+    return fd
 
 
-def _is_regular(place: str) -> bool:
+def _enter(root: str, directory: str) -> int:
+    """A descriptor of a directory below the root; OSError where there is none that is reached without a link.
+
+    A link may be put in a directory's place at any moment, and could lead out of the root: each step is taken from the
+    directory before it, and refuses a link.
+    """
+    step = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+    fd = os.open(root, step)
+    for name in directory.split("/") if directory else ():
+        try:
+            below = os.open(name, step | os.O_NOFOLLOW, dir_fd=fd)
+        finally:
+            os.close(fd)
+        fd = below
+    return fd
+
+
+def _is_regular(place: str, above: int | None = None) -> bool:
     """Asked before it is opened: opening a device or a FIFO can have effects of its own."""
     try:
-        return stat.S_ISREG(os.lstat(place).st_mode)
+        return stat.S_ISREG(os.stat(place, dir_fd=above, follow_symlinks=False).st_mode)
     except OSError as error:
         return error.errno not in GONE_ERRNOS  # the open says what is wrong
-
-
-def _leads_to(root: str, path: str) -> bool:
-    """Whether every directory between root and path is a real one: a link may lead out of the root."""
-    directory = parent(path)
-    while directory:
-        try:
-            if not stat.S_ISDIR(os.lstat(os.path.join(root, directory)).st_mode):
-                return False
-        except OSError:
-            return False
-        directory = parent(directory)
-    return True
 
 
 def is_directory(root: str, path: str) -> bool:

@@ -181,6 +181,10 @@ class TargetSettings(_Table):
         default=(), description="never publish these (gitignore syntax), beside the built-in list"
     )
     hidden: bool = Field(default=False, description="publish names that begin with a dot too")
+    symlinks: Literal["ignore", "follow"] = Field(
+        default="ignore",
+        description="follow: what links inside the directory lead to is published under the links' paths",
+    )
     min_size: Bytes = Field(default=ByteSize(0), ge=0, description="a smaller file is not published")
     max_size: Bytes | None = Field(default=None, ge=0, description="a larger file is not published; empty: any size")
     quiet_s: Seconds = Field(default=1.0, description="a file is due when it has not changed for this long")
@@ -252,6 +256,12 @@ class TargetSettings(_Table):
             raise ValueError('ready_marker = ... says when a group is complete, and needs group = "directory"')
         if self.after_upload == "archive" and self.archive_dir is None:
             raise ValueError("after_upload = archive needs archive_dir, the directory that files are moved to")
+        if self.symlinks == "follow" and self.after_upload != "keep":
+            raise ValueError(
+                f"after_upload = {self.after_upload} takes files away by their own names; symlinks = follow needs keep"
+            )
+        if self.symlinks == "follow" and self.receipts == "sidecar":
+            raise ValueError("receipts = sidecar has one place for the files of several links: use jsonl")
         return self
 
 

@@ -87,6 +87,7 @@ def _target_spec(name: str, target: TargetSettings, place: Place) -> TargetSpec:
         sizes=Sizes(target.min_size, target.max_size),
         allow_public=target.allow_public,
         secrets=target.secrets,
+        symlinks=target.symlinks,
         secrets_allow=Filter(target.secrets_allow, hidden=True) if target.secrets_allow else NOTHING,
     )
 

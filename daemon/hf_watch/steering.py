@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from hf_watch import scan
 from hf_watch.commands import Answer, Barrier, ConfirmDeletes, Flush, Left, Pause, Request, Resume, Retry
 from hf_watch.errors import LedgerError
 from hf_watch.model import Change, ChangeKind
@@ -221,7 +220,7 @@ class Steering:
     def _set_aside(self, passage: _Passage) -> Iterator[Left]:
         target = passage.target
         for each in self._ledger.quarantine.of(target.root):
-            if each.reason != IGNORED_REASON and scan.is_file(target.path, each.path):
+            if each.reason != IGNORED_REASON and target.disk.is_file(each.path):
                 yield Left(passage.index, each.path, each.reason)
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import structlog
 
 from hf_watch import ignore_files, scan
+from hf_watch.disk import Disk
 from hf_watch.exploring import Exploration
 from hf_watch.filters import ANY_SIZE, NOTHING
 from hf_watch.ground import Ground
 from hf_watch.grouping import group_of
 from hf_watch.ignore_files import IgnoreFiles
 from hf_watch.measured import Missed
-from hf_watch.model import ChangeKind
+from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import join, parent, printable
 from hf_watch.plan import MostDeletes
 from hf_watch.status import TargetState
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from hf_watch.lookout import Lookout
     from hf_watch.mapping import Mapping
     from hf_watch.measured import Observe
-    from hf_watch.model import Change, Destination
+    from hf_watch.model import Destination
     from hf_watch.settings import ReceiptsMode
     from hf_watch.settle import Settler, Waiting
 
@@ -69,6 +70,12 @@ class TargetSpec:
     allow_public: bool = True
     secrets: Literal["block", "warn", "off"] = "off"
     secrets_allow: Filter = NOTHING
+    symlinks: Literal["ignore", "follow"] = "ignore"
+
+    @property
+    def follows_links(self) -> bool:
+        """Whether what links inside the root lead to is published under their paths."""
+        return self.symlinks == "follow"
 
     @property
     def puts_away(self) -> bool:
@@ -96,6 +103,7 @@ class Target:
         self.settler = settler
         self.journal = journal
         self.path = spec.source  # resolved when the root is taken up
+        self.disk = Disk(spec.source, follows=spec.follows_links)  # as above
         self.wanted = IgnoreFiles(spec.source, spec.wanted)  # as above
         self.is_paused = False  # it collects, and nothing of it is published
         self.refusal: str | None = None  # why nothing of it may be published now; the same, but a person must act
@@ -163,9 +171,9 @@ class Target:
 
     def is_group(self, path: str) -> bool:
         """Whether what settled is a directory that goes in one commit."""
-        if self.spec.group != "directory" or "/" in path or scan.is_file(self.path, path):
+        if self.spec.group != "directory" or "/" in path or self.disk.is_file(path):
             return False
-        return scan.is_directory(self.path, path) or self._ledger.files.has_below(self.root, path)
+        return self.disk.is_directory(path) or self._ledger.files.has_below(self.root, path)
 
     def take_due(self, now: float) -> Waiting | None:
         """Take out the path that has been due for longest."""
@@ -181,8 +189,9 @@ class Target:
         if identity is None or not self._lookout.start():
             self._say_lost(self._why_lost(path) if identity is None else "it cannot be watched")
             return
-        self.path, self.wanted = path, IgnoreFiles(path, self.spec.wanted)
-        self._ground = Ground(self.root, path, self.wanted, identity, self.spec.root_marker, self._ledger)
+        self.path, self.disk = path, Disk(path, follows=self.spec.follows_links)
+        self.wanted = IgnoreFiles(path, self.spec.wanted, self.disk.place)
+        self._ground = Ground(self.root, self.disk, self.wanted, identity, self.spec.root_marker, self._ledger)
         self._exploration.begin(self._ground)
         self.taken_up += 1
         if self._said_lost:
@@ -252,7 +261,7 @@ class Target:
 
     def unreadable(self) -> list[str]:
         """The directories that could not be listed when they were scanned last, and are still there."""
-        return [each for each in self._exploration.unreadable() if scan.is_directory(self.path, each)]
+        return [each for each in self._exploration.unreadable() if self.disk.is_directory(each)]
 
     def check(self, now: float) -> None:
         """See to what is due by time: a lost root, a dead watch, the rescan, the polling, what was not told yet."""
@@ -266,6 +275,8 @@ class Target:
         if now >= self._exploration.next_poll:
             self._look_after(now, rescan=False)
             self._exploration.poll(now)
+            for directory in self._lookout.polled():
+                self._note_led(directory, now)
         if (moment := self._lookout.next_start()) is not None and now >= moment:
             self._look_after(now, rescan=False)
 
@@ -305,10 +316,28 @@ class Target:
             self._look_after(now, rescan=False)
         for gap in hints.gaps:
             self._scan_below(gap.path)
+            self._note_led(gap.path, gap.at)
         for change in hints.changes:
             self._note(change)
+            for path in self.disk.to(change.path):
+                self._note(replace(change, path=path), is_of_link=False)
+            self._note_through(change.path, change.at)
 
-    def _note(self, change: Change) -> None:
+    def _note_led(self, directory: str, at: float) -> None:
+        """Something happened below a directory that cannot be said any closer: the same for the links into it."""
+        for path in self.disk.to(directory):
+            self._scan_below(path)
+        self._note_through(directory, at)
+
+    def _note_through(self, path: str, at: float) -> None:
+        for link in self.disk.through(path):
+            self._note(Change(link, ChangeKind.FOUND, at))
+
+    def _note(self, change: Change, *, is_of_link: bool = True) -> None:
+        if is_of_link and self.disk.note_link(change.path):
+            if not self.disk.is_file(change.path):
+                self._scan_below(change.path)  # it may lead to another directory than before
+            change = replace(change, kind=ChangeKind.FOUND)  # of those who write to a file its links say nothing
         if change.path.rpartition("/")[2] == ignore_files.NAME:
             self._scan_below(parent(change.path))  # it may say something else now
         is_marker = bool(self.spec.ready_marker) and change.path == join(

@@ -6,8 +6,6 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hf_watch import scan
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -86,7 +84,7 @@ class Claims:
                 is_itself = other is target and known_path == path
                 goes_elsewhere = self._going.get(_key(other, known_path), in_repo) != in_repo
                 if not is_itself and not goes_elsewhere and other.wanted.reaches(known_path):
-                    fingerprint = scan.look(other.path, known_path)
+                    fingerprint = other.disk.look(known_path)
                     if fingerprint is not None:
                         yield Claim(other, known_path, fingerprint, self._held(other, known_path, in_repo))
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from hf_watch import scan
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import parents
 
@@ -78,6 +77,6 @@ class RightOfWay:
         """Whether what the Hub holds at `path`, where no file is any more, is in the way of what stands there now."""
         if target.root.is_mapped:
             return False
-        if scan.is_directory(target.path, path):
+        if target.disk.is_directory(path):
             return True
-        return any(scan.is_file(target.path, above) for above in parents(path))
+        return any(target.disk.is_file(above) for above in parents(path))

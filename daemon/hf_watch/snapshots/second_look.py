@@ -88,7 +88,7 @@ class SecondLook:
 
     def _read(self, found: Found) -> Snapshot | None:
         path = found.waiting.path
-        with scan.opened(found.target.path, path) as fd:
+        with found.target.disk.opened(path) as fd:
             if fd is None:
                 return None
             before = scan.fingerprint(fd)

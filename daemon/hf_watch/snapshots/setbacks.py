@@ -101,6 +101,8 @@ class Setbacks:
         """
         if not target.spec.quarantine_dir or fingerprint is None or target.spec.group != "none":
             return False
+        if not target.disk.moves(path):
+            return False
         place = relocation.free(os.path.join(target.spec.quarantine_dir, path))  # noqa: PTH118  as below
         said = {"path": printable(path), "target": target.spec.name, "reason": reason}
         try:

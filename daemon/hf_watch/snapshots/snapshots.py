@@ -77,14 +77,14 @@ class Snapshots:
 
     def size_of(self, target: Target, waiting: Waiting) -> int:
         """How large the file at a due path is, as far as a look without opening it tells."""
-        return scan.size_bytes(target.path, waiting.path)
+        return target.disk.size_bytes(waiting.path)
 
     def _look(self, target: Target, waiting: Waiting, held: ExitStack) -> Found | Lost | None:
         if not target.wanted.reaches(waiting.path):
             return None  # an ignore file hides it by now; what the Hub holds of it stays
         known = self.ledger.files.known(target.root, waiting.path)
         with ExitStack() as own:
-            fd = own.enter_context(scan.opened(target.path, waiting.path))
+            fd = own.enter_context(target.disk.opened(waiting.path))
             if fd is None:
                 return self._gone(target, waiting, known)
             found = self._read(target, waiting, known, fd)
@@ -152,7 +152,7 @@ class Snapshots:
 
     def _gone(self, target: Target, waiting: Waiting, known: Known | None) -> Lost | None:
         path = waiting.path
-        if not scan.file_is_gone(target.path, path):
+        if not target.disk.is_gone(path):
             return None
         aside = self.ledger.quarantine.aside(target.root, path)
         if aside is not None and aside.repo_path is not None:
