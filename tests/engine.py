@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from hf_watch.measured import Observe
     from hf_watch.model import Change, Gap
     from hf_watch.ports import Hub, Sink, Watch
-    from hf_watch.publish import Parcel
+    from hf_watch.publish.parcel import Parcel
     from hf_watch.receipts import FileReceipt
     from hf_watch.settings import ReceiptsMode
     from hf_watch.snapshots.capacity import Capacity

@@ -19,7 +19,10 @@ from hf_watch.lookout import Lookout
 from hf_watch.measured import ignore
 from hf_watch.opening import Opener
 from hf_watch.pacing import Pacing
-from hf_watch.publish import Parcel, Publisher
+from hf_watch.publish.clearing import Clearer
+from hf_watch.publish.publisher import Publisher
+from hf_watch.publish.staging import Stager
+from hf_watch.publish.unanswered import Unanswered
 from hf_watch.pulse import Pulse
 from hf_watch.reporting import Reporter
 from hf_watch.settle import MOST_PUT_OFF, Settler
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from hf_watch.outage import Outage
     from hf_watch.pace import CommitSize
     from hf_watch.ports import Hub, Sink, Watch
+    from hf_watch.publish.parcel import Parcel
     from hf_watch.receipts import ReceiptBook
 
 
@@ -194,11 +198,29 @@ class _Parts:
         )
 
     @cached_property
+    def unanswered(self) -> Unanswered:
+        return Unanswered(self.hub, self.around.ledger, self.around.clock)
+
+    @cached_property
+    def stager(self) -> Stager:
+        return Stager(
+            hub=self.hub, ledger=self.around.ledger, recorder=self.recorder, setbacks=self.setbacks,
+            unanswered=self.unanswered, clock=self.around.clock, observe=self.around.observe,
+        )  # fmt: skip
+
+    @cached_property
+    def clearer(self) -> Clearer:
+        return Clearer(
+            hub=self.hub, ledger=self.around.ledger, recorder=self.recorder, placement=self.placement,
+            claims=self.claims, unanswered=self.unanswered,
+        )  # fmt: skip
+
+    @cached_property
     def publisher(self) -> Publisher:
         return Publisher(
-            self.hub, self.around.ledger, recorder=self.recorder, setbacks=self.setbacks,
-            placement=self.placement, claims=self.claims,
-            message=self.around.message, clock=self.around.clock, observe=self.around.observe,
+            hub=self.hub, ledger=self.around.ledger, recorder=self.recorder, setbacks=self.setbacks,
+            clearer=self.clearer, unanswered=self.unanswered, message=self.around.message, clock=self.around.clock,
+            observe=self.around.observe,
         )  # fmt: skip
 
     @cached_property
@@ -208,7 +230,7 @@ class _Parts:
     @cached_property
     def opener(self) -> Opener:
         return Opener(
-            name=self.name, hub=self.hub, ledger=self.around.ledger, publisher=self.publisher, targets=self.targets,
+            name=self.name, hub=self.hub, ledger=self.around.ledger, unanswered=self.unanswered, targets=self.targets,
             create_repo=self.spec.create_repo, private=self.spec.private, verify=self.spec.verify,
             clock=self.around.clock,
         )  # fmt: skip
@@ -217,7 +239,7 @@ class _Parts:
     def gatherer(self) -> Gatherer:
         return Gatherer(
             targets=self.targets, snapshots=self.snapshots, recorder=self.recorder, setbacks=self.setbacks,
-            publisher=self.publisher, guard=self.guard,
+            stager=self.stager, clearer=self.clearer, guard=self.guard,
             groups=Groups(self.around.ledger, self.setbacks, self.around.clock), budget=self.around.budget,
             allotment=self.around.allotment, clock=self.around.clock,
         )  # fmt: skip
@@ -254,6 +276,7 @@ class _Parts:
             opener=self.opener,
             gatherer=self.gatherer,
             publisher=self.publisher,
+            unanswered=self.unanswered,
             after_upload=self.after_upload,
             guard=self.guard,
             steering=self.steering,

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from hf_watch.measured import Observe
     from hf_watch.model import Destination
     from hf_watch.ports import Sink
-    from hf_watch.publish import Parcel
+    from hf_watch.publish.parcel import Parcel
     from hf_watch.pulse import Pulse
     from hf_watch.service import Job
     from hf_watch.settings import Settings, TargetSettings

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from hf_watch.budget import Budget
     from hf_watch.deletions import DeleteGuard
     from hf_watch.groups import Group, Groups
-    from hf_watch.publish import Publisher, Ready
+    from hf_watch.publish.clearing import Clearer
+    from hf_watch.publish.parcel import Ready
+    from hf_watch.publish.staging import Stager
     from hf_watch.settle import Waiting
     from hf_watch.snapshots.recording import Recorder
     from hf_watch.snapshots.setbacks import Setbacks
@@ -99,7 +101,8 @@ class Gatherer:
     snapshots: Snapshots
     recorder: Recorder
     setbacks: Setbacks
-    publisher: Publisher
+    stager: Stager
+    clearer: Clearer
     guard: DeleteGuard
     groups: Groups
     budget: Budget
@@ -120,8 +123,8 @@ class Gatherer:
             try:
                 self._fill(gathered, limits, held)
                 self._stage(gathered, held)
-                gathered.ready += self.publisher.deletes(self.guard.passed(gathered.lost, gathered.added()))
-                gathered.ready = [*self.publisher.clear(gathered.ready), *gathered.whole]
+                gathered.ready += self.clearer.deletes(self.guard.passed(gathered.lost, gathered.added()))
+                gathered.ready = [*self.clearer.clear(gathered.ready), *gathered.whole]
                 gathered.whole = []
             except BaseException:
                 self._give_back(gathered)
@@ -183,7 +186,7 @@ class Gatherer:
             elif path in group.files and (target.root.id, path) not in self.recorder.accounted:
                 return False
         self._stage(own, held)
-        own.ready = self.publisher.clear(own.ready)
+        own.ready = self.clearer.clear(own.ready)
         going = {each.origin.waiting.path for each in own.ready}
         is_left = any(
             path not in going and (target.root.id, path) not in self.recorder.accounted for path in group.taken
@@ -217,7 +220,7 @@ class Gatherer:
     def _stage(self, gathered: _Gathered, held: ExitStack) -> None:
         """Send what was read; its memory and descriptors are free afterwards."""
         gathered.tell(gathered.origins())
-        ready = self.publisher.stage(self.publisher.held_in_repo(gathered.group))
+        ready = self.stager.stage(gathered.group)
         held.close()
         gathered.staged(ready)
         self.budget.sent(sum(_sent_bytes(each.operation) for each in ready))

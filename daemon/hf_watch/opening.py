@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.model import RepoState
     from hf_watch.ports import Hub
-    from hf_watch.publish import Publisher
+    from hf_watch.publish.unanswered import Unanswered
     from hf_watch.target import Target
 
 LOOK_AGAIN_S = 60.0  # a repo that is made public gets no more than a minute of what was not meant for it
@@ -39,7 +39,7 @@ class Opener:
     name: str
     hub: Hub
     ledger: Ledger
-    publisher: Publisher
+    unanswered: Unanswered
     targets: Sequence[Target]
     create_repo: bool
     private: bool
@@ -59,7 +59,7 @@ class Opener:
         if self.verify or head != self.ledger.roots.head(root) or any(self.hub.find(each) for each in unheard):
             self.compare()
             self.ledger.roots.see_head(root, head)
-        self.publisher.suspect(unheard)
+        self.unanswered.suspect(unheard)
 
     def look_again(self) -> bool:
         """Ask, once a minute at the most, who may read the repo; whether that was asked."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hf_watch.findings import Found
-from hf_watch.model import Staged
 from hf_watch.status import Sending, TargetStatus, WorkerStatus
 
 if TYPE_CHECKING:
@@ -17,7 +16,8 @@ if TYPE_CHECKING:
 
     from hf_watch.deletions import DeleteGuard
     from hf_watch.findings import Lost
-    from hf_watch.publish import Parcel, Publisher, Ready
+    from hf_watch.publish.parcel import Parcel
+    from hf_watch.publish.publisher import Publisher
     from hf_watch.settle import Waiting
     from hf_watch.target import Target
 
@@ -122,7 +122,7 @@ class Reporter:
         parcels = self._publisher.parcels
         if parcels != self._parcels:
             self._parcels = parcels
-            self._in_hand = _flights((each.origin, _held_bytes(each)) for parcel in parcels for each in parcel.ready)
+            self._in_hand = _flights((each.origin, each.held_bytes) for parcel in parcels for each in parcel.ready)
         return self._in_hand
 
 
@@ -135,10 +135,6 @@ def _flights(origins: Iterable[tuple[Found | Lost, int]]) -> Flights:
 
 def _read_bytes(origin: Found | Lost) -> int:
     return len(origin.snapshot.content or b"") if isinstance(origin, Found) else 0
-
-
-def _held_bytes(ready: Ready) -> int:
-    return ready.operation.held_bytes if isinstance(ready.operation, Staged) else 0
 
 
 def _target(target: Target, flight: _Flight, guard: DeleteGuard, listing: _Listing) -> TargetStatus:

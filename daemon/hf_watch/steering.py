@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from hf_watch.deletions import DeleteGuard
     from hf_watch.ledger.ledger import Ledger
-    from hf_watch.publish import Publisher
+    from hf_watch.publish.publisher import Publisher
     from hf_watch.settle import Waiting
     from hf_watch.target import Target
 

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from hf_watch.opening import Opener
     from hf_watch.pacing import Pacing
     from hf_watch.ports import Hub
-    from hf_watch.publish import Publisher
+    from hf_watch.publish.publisher import Publisher
+    from hf_watch.publish.unanswered import Unanswered
     from hf_watch.pulse import Pulse
     from hf_watch.reporting import Reporter
     from hf_watch.snapshots.recording import Recorder
@@ -76,6 +77,7 @@ class Worker:
         opener: Opener,
         gatherer: Gatherer,
         publisher: Publisher,
+        unanswered: Unanswered,
         after_upload: AfterUpload,
         guard: DeleteGuard,
         steering: Steering,
@@ -96,6 +98,7 @@ class Worker:
         self._opener = opener
         self._gatherer = gatherer
         self._publisher = publisher
+        self._unanswered = unanswered
         self._after_upload = after_upload
         self._guard = guard
         self._steering = steering
@@ -288,7 +291,7 @@ class Worker:
         if self._publisher.in_hand or self._after_upload:
             return 0.0
         dues = [due for target in self._targets if (due := target.next_due()) is not None]
-        overtaken = self._publisher.next_overtaken() if self._stop_by is None else None
+        overtaken = self._unanswered.next_overtaken() if self._stop_by is None else None
         if overtaken is not None and (not dues or overtaken <= min(dues)):
             return overtaken
         if not dues:
@@ -356,9 +359,9 @@ class Worker:
         if self._opener.look_again() and self._publisher.holds_refused():
             self._publisher.give_back()
         if not self._publisher.in_hand:
-            if self._publisher.look_for_overtaken():
+            if self._unanswered.look_for_overtaken():
                 self._opener.compare()
-            self._publisher.prepare()
+            self._unanswered.prepare()
             self._publisher.put(self._gatherer.gather(self._pacing.size.files, self._say_gathered))
             self.status = self._report()
         if not self._publisher.in_hand:

@@ -1,0 +1,113 @@
+"""What is to go from the Hub: files that are gone here, and the former places of those that moved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from hf_watch.errors import SourceError
+from hf_watch.findings import Found, Lost
+from hf_watch.model import Delete, Outcome, Staged
+from hf_watch.publish.parcel import Ready
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from hf_watch.ledger.ledger import Ledger
+    from hf_watch.model import Digest, RemoteFile
+    from hf_watch.ports import Hub
+    from hf_watch.publish.unanswered import Unanswered
+    from hf_watch.snapshots.claims import Claims
+    from hf_watch.snapshots.placement import Placement
+    from hf_watch.snapshots.recording import Recorder
+
+
+@dataclass(frozen=True, slots=True)
+class Clearer:
+    """For one destination, on its worker's thread. Only what we put somewhere is ever deleted there."""
+
+    hub: Hub
+    ledger: Ledger
+    recorder: Recorder
+    placement: Placement
+    claims: Claims
+    unanswered: Unanswered
+
+    def deletes(self, lost: Sequence[Lost]) -> list[Ready]:
+        """The deletes that may be sent: below a root that stands, of what we put there, and is there still."""
+        kept = [each for each in lost if self.may_delete(each)]
+        if not kept:
+            return []
+        remote = self._remote({place for each in kept for place in (each.repo_path, *each.former)})
+        ready = []
+        for each in kept:
+            ours = self._ours(each, (each.repo_path, *each.former), remote)
+            if ours:
+                ready.append(Ready(each, Delete(ours[0]), ours[1:]))
+            else:
+                self._leave(each, is_there=each.repo_path in remote)
+        return ready
+
+    def clear(self, ready: Sequence[Ready]) -> list[Ready]:
+        """The same, without what was withdrawn, and each file's former places emptied by the commit that moves it."""
+        meant = [each for each in ready if isinstance(each.origin, Lost) or not self.claims.is_withdrawn(each.origin)]
+        remote = self._remote(
+            {place for each in meant if isinstance(each.origin, Found) for place in each.origin.former}
+        )
+        cleared: list[Ready] = []
+        for each in meant:
+            cleared.extend(self._cleared(each, each.origin, remote) if isinstance(each.origin, Found) else [each])
+        return cleared
+
+    def may_delete(self, lost: Lost) -> bool:
+        """Whether the file is gone still, below a root that stands, and its place is left to nobody else."""
+        try:
+            held = lost.target.deletions_held()
+        except SourceError as error:
+            held = str(error)
+        if held is None:
+            is_gone = lost.target.disk.is_gone(lost.waiting.path)
+            is_gone = is_gone and lost.target.wanted.reaches(lost.waiting.path)  # an ignore file may hide it by now
+            return is_gone and not self.placement.handed_over(lost.target, lost.waiting.path, lost.repo_path)
+        lost.target.journal.tell("warning", "delete.held", lost.waiting.path, held)
+        return False
+
+    def _cleared(self, ready: Ready, found: Found, remote: dict[str, RemoteFile]) -> Iterable[Ready]:
+        ours = self._ours(found, found.former, remote)
+        if not isinstance(ready.operation, Staged) or ready.operation.outcome is not Outcome.UNCHANGED:
+            yield replace(ready, clears=ours)
+        elif ours:
+            yield Ready(found, Delete(ours[0]), ours[1:])
+        elif not self.unanswered.may_yet_differ(found):
+            self.recorder.touch(found)
+
+    def _remote(self, places: Collection[str]) -> dict[str, RemoteFile]:
+        return {file.repo_path: file for file in self.hub.paths_info(sorted(places))} if places else {}
+
+    def _ours(self, origin: Found | Lost, places: Sequence[str], remote: dict[str, RemoteFile]) -> tuple[str, ...]:
+        """The places of a file that hold what we put there and belong to no other file; taken out of `remote`."""
+        digests = list(self._put_there(origin))
+        ours = []
+        for place in places:
+            file = remote.get(place)
+            if file is None or not any(file.holds(digest) for digest in digests):
+                continue
+            if not self.claims.rivals(origin.target, origin.waiting.path, place):
+                ours.append(place)
+                del remote[place]  # a second file that was there, too, has nothing to remove any more
+        return tuple(ours)
+
+    def _put_there(self, origin: Found | Lost) -> Iterable[Digest]:
+        known = self.ledger.files.known(origin.target.root, origin.waiting.path)
+        if known is not None and known.digest is not None:
+            yield known.digest
+        yield from self.ledger.files.candidates(origin.target.root, origin.waiting.path)
+
+    def _leave(self, lost: Lost, *, is_there: bool) -> None:
+        if self.unanswered.may_yet_differ(lost):
+            return
+        if is_there:
+            lost.target.journal.tell(
+                "warning", "path.kept", lost.waiting.path, "what the Hub holds there is not what was published"
+            )
+        self.recorder.forget(lost.target, lost.waiting.path)
