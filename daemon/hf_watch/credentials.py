@@ -53,8 +53,7 @@ class Credentials:
             if self._scanner is None:
                 from kingfisher_sdk import Rules, Scanner  # noqa: PLC0415  11 MB that not everybody needs
 
-                self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._scanner = Scanner(Rules(cache_dir=self._cache), base64=False)
+                self._scanner = Scanner(Rules(cache_dir=self._cache), base64=False)  # made where it can be
             return self._scanner
 
 

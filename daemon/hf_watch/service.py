@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from hf_watch import __version__, notify
-from hf_watch.errors import ConfigError
+from hf_watch.errors import ConfigError, LedgerError
 from hf_watch.status import counted, sentence
 
 if TYPE_CHECKING:
@@ -135,12 +135,20 @@ class Service:
         """
         began = time.monotonic()
         self._supervisor.tell(notify.status("opening the ledger"))
-        for spec in self._spec.jobs:
-            self._start(spec)
-        stopped_by = self._until_over()
+        try:
+            stopped_by = self._work()
+        except Exception:  # else the jobs' threads would keep the process, and nobody would hear a signal any more
+            log.critical("service.died", exc_info=True)
+            self._dead.append("service")
+            stopped_by = None
         if stopped_by is not None or self._dead:
             self._stop(stopped_by)
         return self._end(began)
+
+    def _work(self) -> signal.Signals | None:
+        for spec in self._spec.jobs:
+            self._start(spec)
+        return self._until_over()
 
     def ask_reload(self) -> Future[str | None]:
         """Read the settings again; from any thread. The answer: why what was in force stays so, or None."""
@@ -154,8 +162,8 @@ class Service:
             job, pulses = spec.assemble(opened)
             running = _Running(spec, job, pulses, opened.pop_all())
         running.thread = threading.Thread(target=self._run_job, args=(running,), name=f"worker {spec.name}")
-        self._running[spec.name] = running
         running.thread.start()
+        self._running[spec.name] = running
 
     def _run_job(self, running: _Running) -> None:
         def watching() -> None:
@@ -248,7 +256,7 @@ class Service:
         self._supervisor.tell(*notify.reloading(time.monotonic()))
         try:
             spec = reread()
-        except ConfigError as error:
+        except (ConfigError, LedgerError) as error:  # the pace of commits is read from the ledger
             self._refused = str(error)
         else:
             self._refused = None
@@ -284,7 +292,7 @@ class Service:
         """Give the jobs their time to finish; a second signal cuts it short."""
         shutdown_s = self._spec.shutdown_s
         deadline = time.monotonic() + shutdown_s
-        log.info("service.stopping", reason=reason.name if reason else "a worker died", shutdown_s=shutdown_s)
+        log.info("service.stopping", reason=reason.name if reason else "a thread died", shutdown_s=shutdown_s)
         self._supervisor.tell(
             notify.STOPPING, notify.status(f"stopping, {counted(self._left(), 'file')} waiting"),
             notify.extension(shutdown_s + 2 * LAST_BREATH_S),

@@ -144,7 +144,7 @@ class Worker:
         """
         self._pulse.beat("beginning to watch", TAKE_UP_S)
         try:
-            self._whatever_the_ledger(self._take_up)
+            self._whatever_the_ledger(self._begin)
             on_watching()
             while not self._is_through():
                 self.turn()
@@ -161,7 +161,8 @@ class Worker:
             self._ledger_at = None
             self._whatever_the_ledger(self._ledger.reopen)
 
-    def _take_up(self) -> None:
+    def _begin(self) -> None:
+        self._ledger.open_once()
         for target in self._targets:
             target.take_up(self._clock())
 

@@ -107,6 +107,11 @@ def test_random_bytes_are_no_text_and_cost_no_rules(tmp_path: Path) -> None:
     assert not (tmp_path / "rules").exists()
 
 
+def test_rules_that_cannot_be_kept_are_used_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "state").write_bytes(b"no directory")
+    assert Credentials(tmp_path / "state" / "rules").rule(FOUND["github-pat"].encode()) == "github-pat"
+
+
 def test_what_has_a_few_odd_characters_is_a_text() -> None:
     assert is_text("größe\t1\r\n\x1b[1mloud\x1b[0m\n".encode())
     assert is_text("gr\xf6\xdfe".encode("latin-1"))

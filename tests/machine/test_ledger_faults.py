@@ -8,7 +8,7 @@ import sqlite3
 import time
 from contextlib import closing, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import pytest
 from structlog.testing import capture_logs
@@ -81,6 +81,24 @@ def test_a_full_disk_fails_a_single_pass(tmp_path: Path) -> None:
         assembled.worker.run()
     assert assembled.worker.failure is not None
     assert "commit" not in hub.calls
+
+
+def test_a_ledger_that_cannot_be_opened_at_the_start_is_waited_for(tmp_path: Path) -> None:
+    class Unopened(Ledger):
+        def __enter__(self) -> Self:
+            return self  # as a worker gets it
+
+    hub = FakeHub()
+    engine = _engine(tmp_path, hub, ledger_of=Unopened)
+    fill(tmp_path / "drop", {"a": b"a"})
+    state_dir = engine.state_dir = tmp_path / "state"
+    with capture_logs() as logs:
+        assert engine.sync().worker.failure is not None
+        assert not hub.calls
+        state_dir.mkdir()
+        assert engine.sync().worker.failure is None
+    assert hub.repo.files == {"incoming/a": b"a"}
+    assert [each["event"] for each in logs if each["event"].startswith("ledger.")] == ["ledger.failed"]
 
 
 def test_an_answer_that_cannot_be_written_down_is_not_lost(tmp_path: Path) -> None:

@@ -23,23 +23,35 @@ class Connection:
         self._read_only = read_only
         self._is_corrupt = False
         self._inode: int | None = None
-        self._db: sqlite3.Connection
+        self._opened: sqlite3.Connection | None = None
 
     def open(self) -> None:
         """Open or create the file; LedgerError, or ConfigError when a newer hf-watch wrote it."""
-        self._db = self._file.read() if self._read_only else self._file.connect()
+        self._opened = self._file.read() if self._read_only else self._file.connect()
         self._inode = self._file.inode()
+
+    def open_once(self) -> None:
+        """Open it unless that was done."""
+        if self._opened is None:
+            self.open()
 
     def reopen(self) -> None:
         """Begin anew after an error, with a new file where the old one was corrupt or is gone."""
-        self._db.close()
+        self.close()
         if self._is_corrupt:
             self._file.set_aside(self._inode, "it holds no ledger any more")
             self._is_corrupt = False
         self.open()
 
     def close(self) -> None:
-        self._db.close()
+        if self._opened is not None:
+            self._opened.close()
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        if self._opened is None:
+            raise LedgerError(f"{self._file.path}: it is not open")
+        return self._opened
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

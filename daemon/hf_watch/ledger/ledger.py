@@ -51,6 +51,10 @@ class Ledger:
         self._connection.open()
         return self
 
+    def open_once(self) -> None:
+        """Open it unless that was done."""
+        self._connection.open_once()
+
     def reopen(self) -> None:
         """Begin anew after an error, with a new file where the old one was corrupt or is gone."""
         self._connection.reopen()
