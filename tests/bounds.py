@@ -7,7 +7,7 @@ import re
 import resource
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.disk import fill, numbered
 from tests.eventually import eventually
@@ -96,6 +96,36 @@ def descriptors_suffice(place: Path, hub: LocalHub, *, files: int) -> None:
             file.truncate(40_000_000)
     [_, peaks] = peaks_over(place, hub, [{"later/file": b"later"}], most_open=64)
     assert peaks.descriptors <= 64
+
+
+def watches_leave_descriptors(place: Path, hub: LocalHub, *, targets: int, destinations: int) -> list[dict[str, Any]]:
+    """More directories than 64 descriptors can watch; what each `watch.limited` said."""
+    tables = []
+    for number in range(destinations):
+        hub.create_repo("dataset", f"acme/drop{number}", private=True)
+    for number in range(targets):
+        fill(place / f"d{number}", {"early": b"early %d" % number, "large.bin": os.urandom(64)})
+        os.truncate(place / f"d{number}" / "large.bin", 40_000_000 if number % 4 == 0 else 64)
+        tables.append(
+            f'[[target]]\nsource = "{place}/d{number}"\ndest = "{DEST}{number % destinations}/{number}"\n'
+            "quiet_s = 0.2\npoll_s = 1\n"
+        )
+    (place / "hf-watch.toml").write_text("\n".join(tables))
+
+    def has_all(name: str) -> bool:
+        held = [hub.files("dataset", f"acme/drop{number}") for number in range(destinations)]
+        return all(f"{number}/{name}" in held[number % destinations] for number in range(targets))
+
+    with running(["run", "--config", "hf-watch.toml"], environment(hub.url, place), place / "log") as daemon:
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (64, 64))
+        eventually(lambda: has_all("early") and has_all("large.bin"), "all is published", PATIENCE_S)
+        for number in range(targets):
+            fill(place / f"d{number}", {"late": b"late %d" % number})
+        eventually(lambda: has_all("late"), "what comes later is seen, by watching or by polling", PATIENCE_S)
+        limited = daemon.events("watch.limited")
+        assert not [each for each in daemon.log() if each["level"] in {"error", "critical"}]
+        assert daemon.stop() == 0
+    return limited
 
 
 def threads_stay(place: Path, hub: LocalHub, *, files: int) -> None:

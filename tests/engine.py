@@ -24,6 +24,7 @@ from hf_watch.model import Destination
 from hf_watch.outage import Outage
 from hf_watch.pace import CommitSize, Throttle, full_bucket
 from hf_watch.plan import Limits, summary
+from hf_watch.shortfall import Shortfall
 from hf_watch.target import TargetSpec
 
 if TYPE_CHECKING:
@@ -162,6 +163,7 @@ class Engine:
                 Surroundings(
                     hub=self.hub, ledger=ledger, budget=budget,
                     outage=Outage(self.clock, random.Random(self.seed).random),  # noqa: S311  jitter
+                    shortfall=Shortfall(),
                     inbox=FastInbox(self.clock),
                     allotment=Allotment(Share(self.limits.max_bytes, self.inline_bytes, stage_bytes=4 << 20)),
                     watch_of=self.watch_of, message=message, receipts=self.receipts, clock=self.clock,

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from hf_watch.ports import Hub, Sink, Watch
     from hf_watch.publish.parcel import Parcel
     from hf_watch.receipts import ReceiptBook
+    from hf_watch.shortfall import Shortfall
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,10 @@ class Surroundings:
     """What the parts stand on; tests bring their own."""
 
     hub: Hub
-    ledger: Ledger  # open
+    ledger: Ledger  # open, or the worker opens it: where that fails it waits
     budget: Budget
     outage: Outage
+    shortfall: Shortfall
     inbox: Inbox
     allotment: Allotment
     watch_of: Callable[[TargetSpec, Sink], Watch | None]
@@ -293,7 +295,7 @@ def _target(spec: TargetSpec, of: DestinationSpec, around: Surroundings, index: 
         spec=spec,
         destination=of.destination,
         ledger=around.ledger,
-        lookout=Lookout(around.watch_of(spec, around.inbox.sink(index)), spec.name),
+        lookout=Lookout(around.watch_of(spec, around.inbox.sink(index)), spec.name, around.shortfall),
         settler=_settler(spec, sys.maxsize if of.single_pass else MOST_PUT_OFF),  # no scan comes after a single pass
         journal=Journal(spec.name, around.clock),
         clock=around.clock,

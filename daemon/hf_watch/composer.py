@@ -28,6 +28,7 @@ from hf_watch.pace import Throttle, full_bucket
 from hf_watch.plan import summary
 from hf_watch.receipts import Receipts
 from hf_watch.service import JobSpec, ServiceSpec
+from hf_watch.shortfall import Shortfall
 from hf_watch.status import problems
 from hf_watch.watches import RootWatch
 
@@ -119,6 +120,7 @@ class Composer:
         self._roster = roster
         self._observe = observe
         self._outage = Outage(time.monotonic, random.random)
+        self._shortfall = Shortfall()
         self._paced: tuple[object, Budget] | None = None
         self._wanted: dict[Destination, Targets] = {}
         self._composed: dict[Destination, _Composed] = {}
@@ -182,11 +184,14 @@ class Composer:
         targets = self._wanted[destination]
         watches = _Watches({spec.name: each for each, spec in targets})
         allotment = Allotment(specs.share(settings, len(self._wanted)))
+        ledger = Ledger(self._state_dir / LEDGER_NAME)
+        opened.callback(ledger.close)
         around = Surroundings(
             hub=HubClient(destination, self._endpoint.url),
-            ledger=opened.enter_context(Ledger(self._state_dir / LEDGER_NAME)),
+            ledger=ledger,
             budget=budget,
             outage=self._outage,
+            shortfall=self._shortfall,
             inbox=Inbox(),
             allotment=allotment,
             watch_of=_no_watch if self._mode.single_pass else watches,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from hf_watch.model import Shortage
     from hf_watch.ports import Watch
+    from hf_watch.shortfall import Shortfall
 
 log = structlog.get_logger()
 
@@ -22,17 +23,19 @@ STEADY_S = 300.0  # a watch that ran for so long is not one that ends at once
 _REASONS = {
     "watches": "no inotify watches left; what has none is polled",
     "instances": "no inotify instance left; all of it is polled",
-    "descriptors": "no file descriptor left; all of it is polled",
+    "descriptors": "no file descriptor left for a watch; all of it is polled",
 }
+ENOUGH = {"instances": 1, "descriptors": 6}  # for one more root; of descriptors watches may take every second one
 GREW = 2  # a shortage is named again when it is so many times what was said
 
 
 class Lookout:
     """Owns a target's watch, on its worker's thread. Without one, as in a single pass, there is nothing to do."""
 
-    def __init__(self, watch: Watch | None, target: str) -> None:
+    def __init__(self, watch: Watch | None, target: str, shortfall: Shortfall) -> None:
         self._watch = watch
         self._target = target
+        self._shortfall = shortfall
         self._not_before = 0.0  # the next start of one that ended
         self._pause_s = FIRST_PAUSE_S
         self._refused: str | None = None  # why it could not be started, as was said
@@ -56,6 +59,7 @@ class Lookout:
         """End it, for now or for good."""
         if self._watch is not None:
             self._watch.stop()
+        self._shortfall.has_all(self._target)
 
     def polled(self) -> Sequence[str]:
         """What has to be scanned often: all of it while the watch is down."""
@@ -92,14 +96,18 @@ class Lookout:
         return self._not_before if self._watch is not None and not self._watch.is_alive() else None
 
     def weigh(self, directories: int) -> None:
-        """Say what is missing, given how many directories a scan of all found: once, and again when it has grown."""
+        """Say what is missing, given how many directories a scan of all found: once, and again when it has grown.
+
+        What is said is what all targets lack: the setting is theirs together.
+        """
         shortage = self._watch.shortage() if self._watch is not None else None
         if self._watch is None or shortage is None:
             return
-        missing = max(1, directories - self._watch.watched()) if shortage.what == "watches" else 1
-        if self._said == shortage and missing < GREW * self._said_missing:
+        own = ENOUGH.get(shortage.what) or max(1, directories - self._watch.watched())
+        missing = self._shortfall.lacks(self._target, shortage.setting, own)
+        if self._said == shortage and own < GREW * self._said_missing:
             return
-        self._said, self._said_missing = shortage, missing
+        self._said, self._said_missing = shortage, own
         log.warning(
             "watch.limited", target=self._target, reason=_REASONS[shortage.what],
             setting=shortage.setting, limit=shortage.limit, missing=missing, needed=shortage.limit + missing,
@@ -115,11 +123,14 @@ class Lookout:
         is_steady = now - self._not_before >= STEADY_S
         self._pause_s = FIRST_PAUSE_S if is_steady else min(2 * self._pause_s, LONGEST_PAUSE_S)
         self._not_before = now + self._pause_s
+        if not self.start():
+            return False
         log.warning("watch.restarted", target=self._target, reason="it had ended")
-        return self.start()
+        return True
 
     def _say_restored(self) -> None:
         self._weigh_again = True
+        self._shortfall.has_all(self._target)
         if self._said is not None:
             self._said = None
             log.info("watch.restored", target=self._target)

@@ -12,9 +12,10 @@ from structlog.testing import capture_logs
 from hf_watch import lookout as lo
 from hf_watch.lookout import Lookout
 from hf_watch.model import Shortage
+from hf_watch.shortfall import Shortfall
 from hf_watch.watches import RootWatch, limits
 from hf_watch.watches import kernel as k
-from tests.disk import fill
+from tests.disk import fill, without_privileges
 from tests.engine import Engine, target_spec
 from tests.eventually import eventually
 from tests.fake_hub import FakeHub
@@ -57,7 +58,7 @@ def crash(watch: RootWatch, faulty: Faulty, root: Path) -> None:
 
 
 def test_a_root_that_cannot_be_watched_is_named_once(watch: RootWatch, root: Path) -> None:
-    lookout = Lookout(watch, "drop")
+    lookout = Lookout(watch, "drop", Shortfall())
     with capture_logs() as logs:
         for _ in range(2):
             root.rmdir()
@@ -71,7 +72,7 @@ def test_a_root_that_cannot_be_watched_is_named_once(watch: RootWatch, root: Pat
 def test_a_watch_that_ended_is_started_anew_at_first_at_once_then_more_and_more_slowly(
     watch: RootWatch, faulty: Faulty, root: Path
 ) -> None:
-    lookout = Lookout(watch, "drop")
+    lookout = Lookout(watch, "drop", Shortfall())
     assert lookout.start()
     now, pauses = 1_000.0, []
     with capture_logs() as logs:
@@ -119,12 +120,31 @@ def test_a_crash_loses_nothing(tmp_path: Path, root: Path, faulty: Faulty) -> No
     assert "target.lost" not in events
 
 
+def test_a_root_that_may_not_be_listed_is_named_once_and_taken_up_when_it_may(tmp_path: Path, root: Path) -> None:
+    def watch_of(spec: TargetSpec, sink: Sink) -> RootWatch:
+        return RootWatch(spec.source, sink)
+
+    fill(root, {"a": b"a"})
+    root.chmod(0)
+    hub = FakeHub()
+    engine = Engine(tmp_path, [target_spec(root)], hub, watch_of=watch_of)
+    with capture_logs() as logs, without_privileges(), engine.running() as running:
+        running.go_on(3_600.0)
+        said = [each["event"] for each in logs]
+        assert (said.count("watch.refused"), said.count("target.lost")) == (1, 1)
+        root.chmod(0o700)
+        running.go_on(10.0)
+        assert hub.repo.files == {"incoming/a": b"a"}
+        for target in running.worker._targets:
+            target.stop()
+
+
 def test_missing_watches_are_named_in_figures_until_they_are_to_be_had(
     watch: RootWatch, faulty: Faulty, root: Path
 ) -> None:
     (root / "full" / "below").mkdir(parents=True)
     faulty.refused = {"full": errno.ENOSPC}
-    lookout = Lookout(watch, "drop")
+    lookout = Lookout(watch, "drop", Shortfall())
     with capture_logs() as logs:
         lookout.start()
         assert lookout.polled() == ("full",)
@@ -158,7 +178,7 @@ def test_a_missing_instance_is_asked_for_again(root: Path, faulty: Faulty) -> No
 
     mirror = Mirror(str(root))
     watch = RootWatch(str(root), mirror, open_kernel=open_kernel)
-    lookout = Lookout(watch, "drop")
+    lookout = Lookout(watch, "drop", Shortfall())
     with capture_logs() as logs:
         lookout.start()
         lookout.weigh(1)
@@ -174,6 +194,33 @@ def test_a_missing_instance_is_asked_for_again(root: Path, faulty: Faulty) -> No
     watch.stop()
     assert [each["event"] for each in logs] == ["watch.limited", "watch.restored"]
     assert logs[0]["missing"] == 1
+
+
+def test_what_several_targets_lack_is_named_together(tmp_path: Path) -> None:
+    roots = [tmp_path / name for name in ("one", "two", "three")]
+    shortfall = Shortfall()
+    watches = []
+    for root in roots:
+        (root / "full" / "below").mkdir(parents=True)
+        faulty = Faulty()
+        faulty.refused = {"full": errno.ENOSPC}
+        watches.append((RootWatch(str(root), Mirror(str(root)), open_kernel=faulty.open, retry_s=0.01), faulty))
+    lookouts = [Lookout(watch, root.name, shortfall) for root, (watch, _) in zip(roots, watches, strict=True)]
+    with capture_logs() as logs:
+        for each in lookouts:
+            each.start()
+            each.weigh(3)
+        assert [each["missing"] for each in logs] == [2, 4, 6]
+        assert [each["needed"] - each["limit"] for each in logs] == [2, 4, 6]
+        first, faulty = watches[0]
+        faulty.refused = {}
+        eventually(lambda: not first.polled(), "it is watched")
+        lookouts[0].tend(0.0)
+        lookouts[1].stop()  # a target that a reload took away
+        lookouts[2].weigh(5)
+        assert logs[-1]["missing"] == 4
+    for each in lookouts:
+        each.stop()
 
 
 def test_of_two_limits_the_lower_one_is_named(tmp_path: Path) -> None:

@@ -28,5 +28,13 @@ def test_64_descriptors_suffice(hub: LocalHub, tmp_path: Path) -> None:
     bounds.descriptors_suffice(tmp_path, hub, files=300)
 
 
+def test_many_directories_leave_descriptors_to_what_is_published(hub: LocalHub, tmp_path: Path) -> None:
+    limited = bounds.watches_leave_descriptors(tmp_path, hub, targets=20, destinations=2)
+    assert {(each["setting"], each["limit"]) for each in limited} == {("RLIMIT_NOFILE", 64)}
+    unwatched = {each["target"] for each in limited}
+    assert 5 <= len(unwatched) < 20
+    assert max(each["needed"] for each in limited) >= 64 + 6 * len(unwatched)
+
+
 def test_the_number_of_threads_stays(hub: LocalHub, tmp_path: Path) -> None:
     bounds.threads_stay(tmp_path, hub, files=600)

@@ -72,6 +72,27 @@ def no_instance_is_left_and_one_comes_back(place: Path, hub: LocalHub) -> None:
         assert daemon.stop() == 0
 
 
+def some_of_several_targets_get_an_instance(place: Path, hub: LocalHub) -> None:
+    names = [f"d{number}" for number in range(5)]
+    table = '[[target]]\nsource = "{0}/{1}"\ndest = "{2}/{1}"\ncreate_repo = true\nquiet_s = 0.1\npoll_s = 1\n'
+    (place / "hf-watch.toml").write_text("".join(table.format(place, name, DEST) for name in names))
+    fill(place, {f"{name}/early": name.encode() for name in names})
+    (LIMITS / "max_inotify_instances").write_text("2")
+    with running(["run", "--config", "hf-watch.toml"], environment(hub.url, place), place / "log") as daemon:
+        limited = daemon.wait_for("watch.limited", count=3)
+        assert {(each["setting"], each["limit"]) for each in limited} == {("user.max_inotify_instances", 2)}
+        assert [each["needed"] for each in limited] == [3, 4, 5]
+        fill(place, {f"{name}/late": name.encode() for name in names})
+        wanted = [f"{name}/{when}" for name in names for when in ("early", "late")]
+        eventually(lambda: _published(hub, *wanted), "some are watched, the others are polled")
+        (LIMITS / "max_inotify_instances").write_text("5")
+        daemon.wait_for("watch.restored", count=3)
+        fill(place, {f"{name}/last": name.encode() for name in names})
+        eventually(lambda: _published(hub, *(f"{name}/last" for name in names)), "all are watched")
+        assert len(daemon.events("watch.limited")) == 3
+        assert daemon.stop() == 0
+
+
 def the_root_is_unmounted_and_mounted_again(place: Path, hub: LocalHub) -> None:
     drop, disk = place / "drop", place / "disk"
     drop.mkdir()
@@ -122,6 +143,7 @@ SCENARIOS = {
     for each in (
         watches_run_out_and_come_back,
         no_instance_is_left_and_one_comes_back,
+        some_of_several_targets_get_an_instance,
         the_root_is_unmounted_and_mounted_again,
         what_is_mounted_below_the_root_is_unmounted,
     )

@@ -10,6 +10,7 @@ import select
 import sys
 from typing import Protocol
 
+from hf_watch.watches import limits
 from hf_watch.watches.filesystems import MOUNTINFO
 
 # include/uapi/linux/inotify.h
@@ -129,11 +130,13 @@ class Inotify:
 def open_inotify() -> Kernel:
     """A queue of its own for one root.
 
-    Raises OSError: EMFILE when the user has no instance or the process no descriptor left, ENOSYS where there is no
-    inotify.
+    Raises OSError: EMFILE when the user has no instance or the process no descriptor left for watches, ENOSYS where
+    there is no inotify.
     """
     if sys.platform != "linux":
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    if not limits.descriptors_left():
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     libc = ctypes.CDLL(None, use_errno=True)
     libc.inotify_add_watch.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_uint32)
     with contextlib.ExitStack() as opened:

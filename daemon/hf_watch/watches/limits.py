@@ -13,6 +13,7 @@ SYSCTLS = Path("/proc/sys")
 WATCHES = ("fs.inotify.max_user_watches", "user.max_inotify_watches")  # the second counts in a user namespace
 INSTANCES = ("fs.inotify.max_user_instances", "user.max_inotify_instances")
 DESCRIPTORS = "RLIMIT_NOFILE"
+SHARE = 2  # watches take one of so many descriptors; files, the ledger and the Hub are left the others
 
 
 def of_watches(sysctls: Path = SYSCTLS) -> Shortage:
@@ -22,18 +23,27 @@ def of_watches(sysctls: Path = SYSCTLS) -> Shortage:
 
 def of_instances(sysctls: Path = SYSCTLS) -> Shortage:
     """No inotify instance was left; or no descriptor, for which the kernel has the same word."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if not _may_open():
-        return Shortage("descriptors", DESCRIPTORS, soft)
+    if not descriptors_left():
+        return Shortage("descriptors", DESCRIPTORS, _most_open())
     return _lowest("instances", INSTANCES, sysctls)
 
 
-def _may_open() -> bool:
+def descriptors_left() -> bool:
+    """Whether a watch may take some: without the rest of them nothing of what it sees could be published.
+
+    A new descriptor is the lowest free number, which tells how many are taken.
+    """
     try:
-        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
-    return True
+    os.close(fd)
+    most = _most_open()
+    return most == resource.RLIM_INFINITY or fd < most // SHARE
+
+
+def _most_open() -> int:
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def _lowest(what: Literal["watches", "instances"], names: tuple[str, ...], sysctls: Path) -> Shortage:
