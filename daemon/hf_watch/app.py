@@ -83,6 +83,7 @@ class App:
             daemon = self._daemon(roster, pauses, pauses.load(), service.ask_reload)
             with (
                 composer.hooks,
+                self._ready_for_texts(composer),
                 self.sight(daemon),
                 self._page(page, tracked, composer) as (doors, duties),
                 serving(daemon, self.state_dir, os.environ, doors=doors, duties=duties) as control,
@@ -106,6 +107,10 @@ class App:
             with composer.hooks, self.sight(self._daemon(roster, pauses, frozenset(), service.ask_reload)):
                 code = service.run()
         return 1 if composer.has_given_up else code
+
+    def _ready_for_texts(self, composer: Composer) -> AbstractContextManager[None]:
+        looks = any(target.secrets != "off" for target in self.settings.target)
+        return composer.credentials.compiled_beside() if looks else nullcontext()
 
     def _daemon(
         self, roster: Roster, pauses: Pauses, paused: frozenset[Bound], ask_reload: Callable[[], Future[str | None]]

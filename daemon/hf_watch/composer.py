@@ -113,7 +113,7 @@ class Composer:
         self._endpoint = endpoint
         self._state_dir = state_dir
         self._receipts = Receipts(state_dir / RECEIPTS_NAME, self.hooks.published)
-        self._credentials = Credentials(Path(os.environ.get(RULES_VARIABLE) or state_dir / RULES_NAME))
+        self.credentials = Credentials(Path(os.environ.get(RULES_VARIABLE) or state_dir / RULES_NAME))
         self._ledger = ledger
         self._mode = mode
         self._pauses = pauses
@@ -197,7 +197,7 @@ class Composer:
             watch_of=_no_watch if self._mode.single_pass else watches,
             message=_Message({spec.name: each.commit_message for each, spec in targets}),
             receipts=self._receipts,
-            credentials=self._credentials,
+            credentials=self.credentials,
             clock=time.monotonic,
             wall_clock_ns=time.time_ns,
             unit_random=random.random,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import random
 import string
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ from hf_watch.credentials import KEPT_S, SCANNED_BYTES, Credentials, is_text
 from hf_watch.filters import Filter
 from tests.disk import fill
 from tests.engine import RULES, Engine, target_spec
+from tests.eventually import eventually
 from tests.fake_hub import FakeHub
 
 if TYPE_CHECKING:
@@ -135,3 +137,26 @@ def test_the_rules_are_given_back_when_no_text_has_come_for_a_while() -> None:
     credentials.rest()
     assert not _holds_rules(credentials)
     assert credentials.rule(token) is not None
+
+
+def _is_compiling() -> bool:
+    return any(each.name == "credential rules" for each in threading.enumerate())
+
+
+def test_a_first_start_compiles_the_rules_before_a_text_comes(tmp_path: Path) -> None:
+    credentials = Credentials(tmp_path / "rules")
+    with credentials.compiled_beside():
+        eventually(lambda: not _is_compiling(), "the rules are compiled", 120.0)
+    made = {each.name for each in (tmp_path / "rules").iterdir()}
+    assert made
+    assert not _holds_rules(credentials), "they take memory before a text comes"
+    with credentials.compiled_beside():
+        assert not _is_compiling()
+        assert credentials.rule(FOUND["github-pat"].encode()) is not None
+    assert {each.name for each in (tmp_path / "rules").iterdir()} == made
+
+
+def test_a_stop_waits_for_no_rules(tmp_path: Path) -> None:
+    with Credentials(tmp_path / "rules").compiled_beside():
+        assert _is_compiling()
+    assert not _is_compiling()
