@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from hf_watch.receipts import FileReceipt
     from hf_watch.settings import ReceiptsMode
     from hf_watch.snapshots.capacity import Capacity
-    from hf_watch.worker import Worker
+    from hf_watch.worker.worker import Worker
 
 RULES = Path(os.environ["KF_RULE_CACHE_DIR"])  # compiled once for all tests
 DESTINATION = Destination("http://hub.example", "dataset", "acme/drop", "main")

@@ -11,20 +11,17 @@ from hf_watch.after_upload import AfterUpload
 from hf_watch.attended import AttendedHub
 from hf_watch.commands import ConfirmDeletes
 from hf_watch.deletions import DeleteGuard
-from hf_watch.gather import Gatherer
 from hf_watch.grouping import GroupSettler
 from hf_watch.groups import Groups
 from hf_watch.journal import Journal
 from hf_watch.lookout import Lookout
 from hf_watch.measured import ignore
-from hf_watch.opening import Opener
 from hf_watch.pacing import Pacing
 from hf_watch.publish.clearing import Clearer
 from hf_watch.publish.publisher import Publisher
 from hf_watch.publish.staging import Stager
 from hf_watch.publish.unanswered import Unanswered
 from hf_watch.pulse import Pulse
-from hf_watch.reporting import Reporter
 from hf_watch.settle import MOST_PUT_OFF, Settler
 from hf_watch.snapshots.capacity import Capacity
 from hf_watch.snapshots.claims import Claims
@@ -35,9 +32,14 @@ from hf_watch.snapshots.screening import Screening
 from hf_watch.snapshots.second_look import SecondLook
 from hf_watch.snapshots.setbacks import Setbacks
 from hf_watch.snapshots.snapshots import Snapshots
-from hf_watch.steering import Steering
 from hf_watch.target import Target, TargetSpec
-from hf_watch.worker import Worker, WorkerSpec
+from hf_watch.worker.committing import Committer
+from hf_watch.worker.gathering import Gatherer
+from hf_watch.worker.opening import Opener
+from hf_watch.worker.recovery import Recovery
+from hf_watch.worker.reporting import Reporter
+from hf_watch.worker.steering import Steering
+from hf_watch.worker.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -266,28 +268,34 @@ class _Parts:
         )
 
     @cached_property
+    def recovery(self) -> Recovery:
+        return Recovery(
+            self.name, self.around.ledger, single_pass=self.spec.single_pass, clock=self.around.clock,
+            unit_random=self.around.unit_random,
+        )  # fmt: skip
+
+    @cached_property
+    def committer(self) -> Committer:
+        return Committer(
+            name=self.name, single_pass=self.spec.single_pass, targets=self.targets, hub=self.hub, opener=self.opener,
+            gatherer=self.gatherer, publisher=self.publisher, unanswered=self.unanswered,
+            after_upload=self.after_upload, pacing=self.pacing, recovery=self.recovery, clock=self.around.clock,
+        )  # fmt: skip
+
+    @cached_property
+    def reporter(self) -> Reporter:
+        return Reporter(
+            destination=self.name, targets=self.targets, publisher=self.publisher, guard=self.guard,
+            pacing=self.pacing, recovery=self.recovery, clock=self.around.clock,
+        )  # fmt: skip
+
+    @cached_property
     def worker(self) -> Worker:
         return Worker(
-            spec=WorkerSpec(self.name, single_pass=self.spec.single_pass),
-            targets=self.targets,
-            inbox=self.around.inbox,
-            hub=self.hub,
-            ledger=self.around.ledger,
-            snapshots=self.snapshots,
-            recorder=self.recorder,
-            opener=self.opener,
-            gatherer=self.gatherer,
-            publisher=self.publisher,
-            unanswered=self.unanswered,
-            after_upload=self.after_upload,
-            guard=self.guard,
-            steering=self.steering,
-            reporter=Reporter(self.name, self.targets, self.publisher, self.guard, self.around.clock),
-            pacing=self.pacing,
-            pulse=self.pulse,
-            clock=self.around.clock,
-            unit_random=self.around.unit_random,
-        )
+            single_pass=self.spec.single_pass, targets=self.targets, inbox=self.around.inbox, committer=self.committer,
+            recovery=self.recovery, recorder=self.recorder, screening=self.screening, guard=self.guard,
+            steering=self.steering, reporter=self.reporter, pulse=self.pulse, clock=self.around.clock,
+        )  # fmt: skip
 
 
 def _target(spec: TargetSpec, of: DestinationSpec, around: Surroundings, index: int) -> Target:

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from hf_watch.specs import Targets
     from hf_watch.status import WorkerStatus
     from hf_watch.target import TargetSpec
-    from hf_watch.worker import Worker
+    from hf_watch.worker.worker import Worker
 
 LEDGER_NAME = "ledger.sqlite3"
 RECEIPTS_NAME = "receipts.jsonl"

@@ -25,6 +25,7 @@ log = structlog.get_logger()
 
 SHORTEST_WAIT_S = 0.001  # what rounding leaves of a wait is too little to move a clock
 REFUSED_RETRY_S = 60.0  # a token or repo that was refused is tried again this often
+GIVE_UP_ATTEMPTS = 6  # a single pass fails after this many in a row, about a minute of a Hub that does not answer
 NAMED_AGAIN_S = 3600.0  # what a person must see to is named again this often
 BUDGET_SPENT = "the budget of commits or bytes is spent"
 

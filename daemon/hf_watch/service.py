@@ -46,8 +46,10 @@ STARTING_S = 60.0  # how much longer a start may take that gets on
 class Job(Protocol):
     """What a thread of the service runs. Its methods but `run` may be called from another thread."""
 
-    failure: str | None
     status: WorkerStatus
+
+    @property
+    def failure(self) -> str | None: ...
 
     def run(self, on_watching: Callable[[], None]) -> None: ...
 

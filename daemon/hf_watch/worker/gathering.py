@@ -109,7 +109,7 @@ class Gatherer:
     allotment: Allotment
     clock: Callable[[], float]
 
-    def gather(self, max_files: int, tell: Callable[[Iterable[Found | Lost]], None] = lambda _: None) -> list[Ready]:
+    def gather(self, max_files: int, tell: Callable[[Iterable[Found | Lost]], None]) -> list[Ready]:
         """Turn due paths into operations, until nothing is due or one commit holds no more.
 
         Before the Hub is called, which may take its time, `tell` hears of what is gathered so far.

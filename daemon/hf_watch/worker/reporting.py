@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
     from hf_watch.deletions import DeleteGuard
     from hf_watch.findings import Lost
+    from hf_watch.pacing import Pacing
     from hf_watch.publish.parcel import Parcel
     from hf_watch.publish.publisher import Publisher
     from hf_watch.settle import Waiting
     from hf_watch.target import Target
+    from hf_watch.worker.recovery import Recovery
 
 LISTED_EVERY_S = 1.0
 
@@ -64,31 +66,28 @@ class Reporter:
 
     def __init__(
         self,
+        *,
         destination: str,
         targets: Sequence[Target],
         publisher: Publisher,
         guard: DeleteGuard,
+        pacing: Pacing,
+        recovery: Recovery,
         clock: Callable[[], float],
     ) -> None:
         self._destination = destination
         self._targets = targets
         self._publisher = publisher
+        self._guard = guard
+        self._pacing = pacing
+        self._recovery = recovery
         self._clock = clock
         self._listings = [_Listing() for _ in targets]
         self._listed_at = -LISTED_EVERY_S
-        self._guard = guard
         self._parcels: Sequence[Parcel] = ()
         self._in_hand: Flights = {}
 
-    def report(
-        self,
-        *,
-        reason: str | None,
-        is_refused: bool,
-        not_before: float,
-        committed_at: float | None,
-        gathered: Iterable[Found | Lost] | None = None,
-    ) -> WorkerStatus:
+    def report(self, gathered: Iterable[Found | Lost] | None = None) -> WorkerStatus:
         """The worker as it is. `gathered` is what is being read and sent right now."""
         flights = self._flights() if gathered is None else _flights((each, _read_bytes(each)) for each in gathered)
         self._list()
@@ -97,9 +96,10 @@ class Reporter:
             for target, listing in zip(self._targets, self._listings, strict=True)
         )
         dues = [due for target in self._targets if (due := target.next_due()) is not None]
+        pacing = self._pacing
         return WorkerStatus(
-            self._destination, targets, reason, is_refused, not_before, min(dues, default=None), committed_at,
-            self._publisher.files, self._publisher.size_bytes,
+            self._destination, targets, self._recovery.reason or pacing.reason, pacing.is_refused, pacing.not_before,
+            min(dues, default=None), pacing.committed_at, self._publisher.files, self._publisher.size_bytes,
         )  # fmt: skip
 
     def next_listing(self) -> float | None:
