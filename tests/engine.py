@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hf_watch.allotment import Allotment, Share
 from hf_watch.assembly import Assembled, DestinationSpec, Surroundings, assemble
@@ -24,6 +24,7 @@ from hf_watch.model import Destination
 from hf_watch.outage import Outage
 from hf_watch.pace import CommitSize, Throttle, full_bucket
 from hf_watch.plan import Limits, summary
+from hf_watch.setting_values import quiet_of
 from hf_watch.shortfall import Shortfall
 from hf_watch.target import TargetSpec
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from hf_watch.ports import Hub, Sink, Watch
     from hf_watch.publish.parcel import Parcel
     from hf_watch.receipts import FileReceipt
-    from hf_watch.settings import ReceiptsMode
+    from hf_watch.setting_values import ReceiptsMode
     from hf_watch.snapshots.capacity import Capacity
     from hf_watch.worker.worker import Worker
 
@@ -71,8 +72,9 @@ class FastInbox(Inbox):
 def target_spec(source: Path, **changes: object) -> TargetSpec:
     """A target with a test's usual settings."""
     mapping = Mapping(str(changes.pop("prefix", "incoming")), str(changes.pop("path_in_repo", PLAIN)), "drop", "here")
+    quiet_s: Any = changes.pop("quiet_s", 0.0)
     values: dict[str, object] = {
-        "name": "drop", "source": str(source), "mapping": mapping, "wanted": Filter(), "quiet_s": 0.0,
+        "name": "drop", "source": str(source), "mapping": mapping, "wanted": Filter(), "quiet": quiet_of(quiet_s),
         "max_wait_s": 60.0, "publish_open": False, "rescan_s": 300.0, "poll_s": 30.0, "on_delete": "keep",
     }  # fmt: skip
     return TargetSpec(**{**values, **changes})  # type: ignore[arg-type]

@@ -313,5 +313,5 @@ def _target(spec: TargetSpec, of: DestinationSpec, around: Surroundings, index: 
 
 def _settler(spec: TargetSpec, most_put_off: int) -> Settler:
     if spec.group == "directory":
-        return GroupSettler(spec.quiet_s, spec.max_wait_s, most_put_off, spec.ready_marker)
-    return Settler(spec.quiet_s, spec.max_wait_s, most_put_off)
+        return GroupSettler(spec.quiet, spec.max_wait_s, most_put_off, spec.ready_marker)
+    return Settler(spec.quiet, spec.max_wait_s, most_put_off)

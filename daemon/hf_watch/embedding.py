@@ -6,6 +6,7 @@ So the host keeps its signal mask, its logging, its HTTP client and its interpre
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -160,6 +161,9 @@ def _options(settings: Mapping[str, object]) -> Iterator[str]:
         flag = name.replace("_", "-")
         if isinstance(value, bool):
             yield f"--{flag}" if value else f"--no-{flag}"
+            continue
+        if isinstance(value, dict):
+            yield f"--{flag}={json.dumps(value)}"
             continue
         for each in value if isinstance(value, list | tuple) else [value]:
             yield f"--{flag}={each}"

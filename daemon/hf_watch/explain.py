@@ -129,9 +129,17 @@ class Explainer:
         if self._is_written(path):
             return f"{looked.size_bytes} bytes, and open for writing"
         left_s = self._unsettled_s(looked)
+        settled = f"settled in {left_s:.1f} s" if left_s > 0 else "settled"
         place = self._files.place(path)
         led = "" if place in {None, path} else f"by a link to {place}, "
-        return f"{looked.size_bytes} bytes, {led}" + (f"settled in {left_s:.1f} s" if left_s > 0 else "settled")
+        return f"{looked.size_bytes} bytes, {led}{settled}{self._why_so_long(looked)}"
+
+    def _why_so_long(self, looked: Fingerprint) -> str:
+        """Which step of `quiet_s` counts, where there are several."""
+        if len(self.spec.quiet.steps) == 1:
+            return ""
+        from_bytes, seconds = self.spec.quiet.step(looked.size_bytes)
+        return f" (quiet_s = {seconds:g} from {from_bytes} bytes on)"
 
     def _is_written(self, path: str) -> bool:
         try:
@@ -142,7 +150,7 @@ class Explainer:
 
     def _unsettled_s(self, looked: Fingerprint) -> float:
         changed_ns = max(looked.mtime_ns, looked.ctime_ns)
-        return self.spec.quiet_s - max(0.0, (self.now_ns - changed_ns) / 1e9)
+        return self.spec.quiet.of(looked.size_bytes) - max(0.0, (self.now_ns - changed_ns) / 1e9)
 
     def _hub(self, in_repo: str | None, digest: Digest | None) -> str | None:
         if self.hub is None or in_repo is None:

@@ -14,6 +14,7 @@ from hf_watch.settle import Settler
 
 if TYPE_CHECKING:
     from hf_watch.model import Fingerprint
+    from hf_watch.quiet import Quiet
     from hf_watch.settle import Waiting
 
 
@@ -25,10 +26,9 @@ def group_of(path: str) -> str:
 class GroupSettler(Settler):
     """A settler of groups, and of the files directly in the root. A group never becomes due by its age."""
 
-    def __init__(self, quiet_s: float, max_wait_s: float, most_put_off: int, marker: str) -> None:
-        super().__init__(quiet_s, max_wait_s, most_put_off)
+    def __init__(self, quiet: Quiet, max_wait_s: float, most_put_off: int, marker: str) -> None:
+        super().__init__(quiet, max_wait_s, most_put_off)
         self._marker = marker
-        self._groups: set[str] = set()  # those that wait
 
     def __contains__(self, path: str) -> bool:
         return super().__contains__(group_of(path) or path)
@@ -39,48 +39,25 @@ class GroupSettler(Settler):
         if not group:
             super().note(change, looked)
             return
-        self._groups.add(group)
-        is_complete = change.path == f"{group}/{self._marker}" and change.kind is not ChangeKind.GONE
+        is_complete = bool(self._marker) and change.path == f"{group}/{self._marker}"
+        is_complete = is_complete and change.kind is not ChangeKind.GONE
         kind = ChangeKind.FOUND if change.kind is ChangeKind.FOUND and not is_complete else ChangeKind.CLOSED
+        old = self._waiting.get(group)
         super().note(Change(group, kind, change.at))
-        if is_complete and self._marker:
-            self._put(replace(self._waiting[group], due=change.at))
+        if self._waiting[group] is not old:
+            due = change.at if is_complete else change.at + self._quiet.shortest_s
+            self._put(replace(self._waiting[group], is_group=True, due=due))
 
     def look_again(self, waiting: Waiting, now: float, looked: Fingerprint | None) -> None:
-        super().look_again(self._whole(waiting), now, looked)
+        super().look_again(_whole(waiting), now, looked)
 
     def put_off(self, waiting: Waiting, due: float) -> None:
-        super().put_off(self._whole(waiting), due)
+        super().put_off(_whole(waiting), due)
 
     def put_back(self, waiting: Waiting, due: float) -> None:
-        super().put_back(self._whole(waiting), due)
+        super().put_back(_whole(waiting), due)
 
-    def hurry(self, now: float, below: str = "") -> int:
-        """Groups are not hurried: one that is being written must not go."""
-        held = {path: self._waiting.pop(path) for path in [*self._groups] if path in self._waiting}
-        try:
-            return super().hurry(now, below)
-        finally:
-            self._waiting.update(held)
 
-    def take(self, now: float, limit: int) -> list[Waiting]:
-        taken = super().take(now, limit)
-        self._groups -= {waiting.path for waiting in taken}
-        return taken
-
-    def forget(self) -> None:
-        super().forget()
-        self._groups.clear()
-
-    def _whole(self, waiting: Waiting) -> Waiting:
-        """A file's waiting as that of its group."""
-        group = group_of(waiting.path) or (waiting.path if waiting.path in self._groups else "")
-        if not group:
-            return waiting
-        self._groups.add(group)
-        return replace(waiting, path=group)
-
-    def _due(self, since: float, change: Change, old: Waiting | None) -> float:
-        if change.path in self._groups:
-            return change.at + self._quiet_s
-        return super()._due(since, change, old)
+def _whole(waiting: Waiting) -> Waiting:
+    """A file's waiting as that of its group."""
+    return replace(waiting, path=group_of(waiting.path) or waiting.path)

@@ -70,10 +70,19 @@ class Groups:
         if reason := self._why_held(target, group):
             self.hold(target, waiting.path, group, reason)
             return None
-        if waiting.kind is ChangeKind.FOUND and waiting.looked != group.fingerprint and not self._has_marker(target):
-            target.settler.look_again(waiting, self._clock(), group.fingerprint)  # nobody told who writes: look twice
-            return None
-        return group
+        return None if self._is_early(target, waiting, group) else group
+
+    def _is_early(self, target: Target, waiting: Waiting, group: Group) -> bool:
+        """Whether it was given back, since nothing but time can tell that it is complete."""
+        if self._has_marker(target):
+            return False
+        largest = max((group.files[path].size_bytes for path in group.taken), default=0)
+        if target.settler.is_early(waiting, largest, self._clock()):
+            return True
+        is_seen_once = waiting.kind is ChangeKind.FOUND and waiting.looked != group.fingerprint
+        if is_seen_once:  # nobody told who writes: look twice
+            target.settler.look_again(waiting, self._clock(), group.fingerprint)
+        return is_seen_once
 
     def is_same(self, target: Target, waiting: Waiting, group: Group) -> bool:
         """Whether nothing in it changed since it was looked at."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from hf_watch.settings import ReceiptsMode
+    from hf_watch.setting_values import ReceiptsMode
 
 log = structlog.get_logger()
 

@@ -5,166 +5,36 @@ Frozen. Where they come from is `setting_sources`; each part of the program gets
 
 from __future__ import annotations
 
-import ipaddress
-import json
 import os
-import re
-import shlex
-import string
-from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, model_validator
 
-from hf_watch.filters import Filter
-from hf_watch.mapping import PLAIN, SHOWN_FIELDS, Mapping
+from hf_watch.mapping import PLAIN, SHOWN_FIELDS
 from hf_watch.paths import printable
-from hf_watch.plan import most_deletes
-
-ReceiptsMode = Literal["off", "jsonl", "sidecar"]
-LogLevel = Literal["debug", "info", "warning", "error"]
-MIB = 1 << 20
-LONGEST_S = 31_536_000.0  # a year; what waits for a number cannot wait for every number
-MESSAGE_FIELDS = {"summary": "Add 37 files under incoming/", "files": "37", "target": "drop"}
-
-
-def _lines(value: Any) -> Any:
-    """A list in the configuration file; in the environment or an option, lines or commas between the patterns."""
-    if not isinstance(value, str):
-        return value
-    if not re.match(r"\s*\[\s*[\"\]]", value):  # otherwise a pattern that begins with a set of characters
-        return [part.strip() for line in value.splitlines() for part in line.split(",") if part.strip()]
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError) as error:
-        raise ValueError("it should be patterns with commas between them, or a JSON list") from error
-
-
-def _patterns(value: tuple[str, ...]) -> tuple[str, ...]:
-    Filter(exclude=value)
-    return value
-
-
-def _named(value: Any) -> Any:
-    """A directory's name as it was given; an empty one, as of an unset variable, would mean the current directory."""
-    if not isinstance(value, str):
-        return value
-    if not value or "\0" in value:
-        raise ValueError(f"{value!r} names no directory")
-    try:
-        return str(Path(value).expanduser())
-    except RuntimeError as error:
-        raise ValueError(f"{value!r}: nobody of that name has a home") from error
-
-
-def _text(value: str) -> str:
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"{value!r} is not UTF-8") from error
-    if "\0" in value:
-        raise ValueError(f"{value!r} holds a NUL")
-    return value
-
-
-Patterns = Annotated[tuple[str, ...], BeforeValidator(_lines), AfterValidator(_patterns)]
-
-
-def _message(template: str) -> str:
-    allowed = ", ".join(f"{{{name}}}" for name in MESSAGE_FIELDS)
-    try:
-        fields = [field for field in string.Formatter().parse(template) if field[1] is not None]
-    except ValueError as error:
-        raise ValueError(f"{template!r} cannot be read ({error}); allowed are {allowed}") from error
-    for _, name, form, conversion in fields:
-        if name not in MESSAGE_FIELDS:
-            raise ValueError(f"{{{name}}} is unknown; allowed are {allowed}")
-        if form or conversion:
-            raise ValueError(f"{{{name}}} takes no format; allowed are {allowed}")
-    if not template.format(**MESSAGE_FIELDS).strip():
-        raise ValueError("it is empty")
-    return template
-
-
-def _template(value: str) -> str:
-    Mapping("", value)
-    return value
-
-
-def _relative(value: str) -> str:
-    path = PurePosixPath(value)
-    if value and (path.is_absolute() or ".." in path.parts or str(path) != value):
-        raise ValueError(f"{value!r}: it should be a path below the watched directory")
-    return value
-
-
-def _max_delete(value: str) -> str:
-    most_deletes(value)
-    return value
-
-
-def split_address(text: str) -> tuple[str, int]:
-    """The IP address and port of `127.0.0.1:8787`, `[::1]:8787` or `localhost:8787`; ValueError when it is none."""
-    host, colon, port = text.rpartition(":")
-    host = "127.0.0.1" if host == "localhost" else host.removeprefix("[").removesuffix("]")
-    if not colon or not port.isdecimal() or int(port) > 65_535:
-        raise ValueError(f"{text!r} is no address and port, as 127.0.0.1:8787")
-    try:
-        ipaddress.ip_address(host)
-    except ValueError as error:
-        raise ValueError(f"{text!r} begins with no IP address, as 127.0.0.1:8787 does") from error
-    return host, int(port)
-
-
-def _is_loopback(address: str) -> bool:
-    host, _ = split_address(address)
-    return ipaddress.ip_address(host).is_loopback
-
-
-def _address(text: str) -> str:
-    if text:
-        split_address(text)
-    return text
-
-
-def _size(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise PydanticCustomError("byte_size", "a switch is no size")
-    return value
-
-
-Bytes = Annotated[ByteSize, BeforeValidator(_size)]
-Seconds = Annotated[float, Field(ge=0, le=LONGEST_S, allow_inf_nan=False)]
-Interval = Annotated[float, Field(ge=1, le=LONGEST_S, allow_inf_nan=False)]
-Directory = Annotated[Path, BeforeValidator(_named)]
-Text = Annotated[str, AfterValidator(_text)]
-Template = Annotated[str, AfterValidator(_text), AfterValidator(_template)]
-
-
-def _arguments(value: Any) -> Any:
-    """A list in the configuration file; elsewhere as a shell would part it, though no shell runs it."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return shlex.split(value)
-    except ValueError as error:
-        raise ValueError(f"{value!r}: {error}") from error
-
-
-def _web_address(value: str) -> str:
-    if value and not value.startswith(("https://", "http://")):
-        raise ValueError("it should begin with https:// or http://")
-    return value
-
-
-Command = Annotated[tuple[Text, ...], BeforeValidator(_arguments)]
-WebAddress = Annotated[str, AfterValidator(_text), AfterValidator(_web_address)]
-RelativePath = Annotated[str, AfterValidator(_text), AfterValidator(_relative)]
-MaxDelete = Annotated[str, AfterValidator(_max_delete)]
-Address = Annotated[str, AfterValidator(_text), AfterValidator(_address)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_lines)]
-Message = Annotated[str, AfterValidator(_text), AfterValidator(_message)]
+from hf_watch.setting_values import (
+    MIB,
+    Address,
+    Bytes,
+    Command,
+    Directory,
+    Interval,
+    LogLevel,
+    MaxDelete,
+    Message,
+    Names,
+    Patterns,
+    QuietSeconds,
+    ReceiptsMode,
+    RelativePath,
+    Seconds,
+    Template,
+    Text,
+    WebAddress,
+    is_loopback,
+    quiet_of,
+)
 
 
 class _Table(BaseModel):
@@ -187,7 +57,10 @@ class TargetSettings(_Table):
     )
     min_size: Bytes = Field(default=ByteSize(0), ge=0, description="a smaller file is not published")
     max_size: Bytes | None = Field(default=None, ge=0, description="a larger file is not published; empty: any size")
-    quiet_s: Seconds = Field(default=1.0, description="a file is due when it has not changed for this long")
+    quiet_s: QuietSeconds = Field(
+        default=1.0,
+        description='a file is due when it has not changed for this long; or by size: { 0 = 1, "1 GiB" = 30 }',
+    )
     max_wait_s: Seconds = Field(
         default=60.0, description="a file that keeps changing is due at the latest after this long"
     )
@@ -250,8 +123,8 @@ class TargetSettings(_Table):
             raise ValueError(f"min_size = {self.min_size} is above max_size = {self.max_size}; allowed is less")
         if not self.private and not self.allow_public:
             raise ValueError("private = false makes a repo that everybody may read, and needs allow_public = true")
-        if self.quiet_s > self.max_wait_s:
-            raise ValueError(f"quiet_s = {self.quiet_s:g} is above max_wait_s = {self.max_wait_s:g}; allowed is less")
+        if (longest_s := quiet_of(self.quiet_s).longest_s) > self.max_wait_s:
+            raise ValueError(f"quiet_s = {longest_s:g} is above max_wait_s = {self.max_wait_s:g}; allowed is less")
         if self.ready_marker and self.group == "none":
             raise ValueError('ready_marker = ... says when a group is complete, and needs group = "directory"')
         if self.after_upload == "archive" and self.archive_dir is None:
@@ -333,7 +206,7 @@ class HttpSettings(_Table):
 
     @model_validator(mode="after")
     def _checked(self) -> HttpSettings:
-        if self.listen and self.token_file is None and not _is_loopback(self.listen):
+        if self.listen and self.token_file is None and not is_loopback(self.listen):
             raise ValueError(f"listen = {self.listen!r} is not loopback: others could reach it; set http.token_file")
         return self
 

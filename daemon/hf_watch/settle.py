@@ -1,8 +1,9 @@
 """When is a path quiet? Pure: hints and times come in, due paths go out; no disk, no clock.
 
-A path is due when it has been quiet for `quiet_s`; at the latest `max_wait_s` after its first hint; at once when it
-came by rename, which is complete by construction. Whether some process still has the file open is for the reader to
-find out: it gives a busy path back with `look_again`.
+A path is due when it has been quiet for as long as a file of its size is to be, which `is_early` tells once the size is
+known; at the latest `max_wait_s` after its first hint; at once when it came by rename, which is complete by
+construction. Whether some process still has the file open is for the reader to find out: it gives a busy path back with
+`look_again`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hf_watch.model import Fingerprint
+    from hf_watch.quiet import Quiet
 
 TIMESTAMP_TICK_NS = 20_000_000  # kernels before 6.13 stamp files every 1 to 10 ms; doubled, as git does for its index
 TOGETHER_S = 0.05  # how close to each other the two ends of a rename are hinted at
@@ -42,6 +44,8 @@ class Waiting:
     looks: int = 0  # how often it was found busy
     named: bool = False  # a person was told that it is busy
     settled: float | None = None  # when it was due first, if it was given back unpublished since
+    hurried: bool = False  # somebody asked for it: it is not waited for, however large it is
+    is_group: bool = False  # it stands for all that is in a directory
 
     @property
     def settled_since(self) -> float:
@@ -92,9 +96,9 @@ class _Order:
 class Settler:
     """The paths of one root that wait to become quiet. One thread owns it."""
 
-    def __init__(self, quiet_s: float, max_wait_s: float, most_put_off: int = MOST_PUT_OFF) -> None:
+    def __init__(self, quiet: Quiet, max_wait_s: float, most_put_off: int = MOST_PUT_OFF) -> None:
         self.changes = 0  # how often anything about what waits has changed
-        self._quiet_s = quiet_s
+        self._quiet = quiet
         self._max_wait_s = max_wait_s
         self._most_put_off = most_put_off
         self._waiting: dict[str, Waiting] = {}
@@ -124,7 +128,7 @@ class Settler:
                 kind=_merged_kind(old, change.kind),
                 since=since,
                 changed=change.at,
-                due=self._due(since, change, old),
+                due=self._due(since, change, old, looked),
                 seen_open=_seen_open(old, change.kind),
                 looked=looked,
                 looks=0,
@@ -153,8 +157,8 @@ class Settler:
             self._put(replace(waiting, due=min(waiting.due, due)))
 
     def look_again(self, waiting: Waiting, now: float, looked: Fingerprint | None) -> None:
-        """Give back a path that was due but busy; it is due again after `quiet_s`, later each time up to 30 s."""
-        delay = min(max(self._quiet_s, 0.05) * 2.0 ** min(waiting.looks, 10), LONGEST_BUSY_WAIT_S)
+        """Give back a path that was due but busy; it is due again soon, later each time up to 30 s."""
+        delay = min(max(self._quiet.shortest_s, 0.05) * 2.0 ** min(waiting.looks, 10), LONGEST_BUSY_WAIT_S)
         self.put_off(replace(waiting, looked=looked, looks=waiting.looks + 1), now + delay)
 
     def put_off(self, waiting: Waiting, due: float) -> None:
@@ -172,6 +176,22 @@ class Settler:
         if not self._is_hinted_anew(waiting):
             self._put(replace(waiting, due=due))
 
+    def is_early(self, waiting: Waiting, size_bytes: int, now: float) -> bool:
+        """Whether a due path of this size is to hold still for longer; then it was given back until it has.
+
+        A directory that goes whole waits for it whatever its age.
+        """
+        if waiting.hurried or waiting.kind is ChangeKind.ARRIVED:
+            return False
+        due = waiting.changed + self._quiet.of(size_bytes)
+        if not waiting.is_group:
+            due = min(due, waiting.since + self._max_wait_s)
+        if due <= now:
+            return False
+        if not self._is_hinted_anew(waiting):
+            self._put(replace(waiting, due=due))
+        return True
+
     def _is_hinted_anew(self, waiting: Waiting) -> bool:
         """Whether a newer hint of the path is waiting already; then that one has waited for as long as this one."""
         newer = self._waiting.get(waiting.path)
@@ -182,10 +202,14 @@ class Settler:
         return True
 
     def hurry(self, now: float, below: str = "") -> int:
-        """Make every path due that is not being written to: somebody asked to publish what is there. How many."""
-        hurried = [each for each in self._waiting.values() if not each.seen_open and within(each.path, below)]
+        """Make every path due that is not being written to: somebody asked to publish what is there. How many.
+
+        Not directories that go whole: one that is being written must not go.
+        """
+        whole = (each for each in self._waiting.values() if not each.seen_open and not each.is_group)
+        hurried = [each for each in whole if within(each.path, below)]
         for waiting in hurried:
-            self._put(replace(waiting, due=min(waiting.due, now)))
+            self._put(replace(waiting, due=min(waiting.due, now), hurried=True))
         return len(hurried)
 
     def take(self, now: float, limit: int) -> list[Waiting]:
@@ -247,12 +271,13 @@ class Settler:
         """Whether `max_wait_s` has passed since the first hint."""
         return now - waiting.since >= self._max_wait_s
 
-    def _due(self, since: float, change: Change, old: Waiting | None) -> float:
+    def _due(self, since: float, change: Change, old: Waiting | None, looked: Fingerprint | None) -> float:
         if change.kind is ChangeKind.ARRIVED:
             return change.at
         if change.kind is ChangeKind.TOUCHED and old is not None:
             return old.due  # a chmod neither completes nor disturbs what is settling
-        return max(min(change.at + self._quiet_s, since + self._max_wait_s), change.at)
+        quiet_s = self._quiet.shortest_s if looked is None else self._quiet.of(looked.size_bytes)
+        return max(min(change.at + quiet_s, since + self._max_wait_s), change.at)
 
     def _put(self, waiting: Waiting) -> None:
         old = self._waiting.get(waiting.path)

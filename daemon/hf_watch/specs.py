@@ -13,6 +13,7 @@ from hf_watch.hooks import HookSpec
 from hf_watch.mapping import Mapping
 from hf_watch.pace import CommitSize
 from hf_watch.plan import most_deletes
+from hf_watch.setting_values import quiet_of
 from hf_watch.target import TargetSpec
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _target_spec(name: str, target: TargetSettings, place: Place) -> TargetSpec:
         source=str(target.source),
         mapping=Mapping(place.prefix, target.path_in_repo, name, socket.gethostname()),
         wanted=Filter(target.include, target.exclude, hidden=target.hidden),
-        quiet_s=target.quiet_s,
+        quiet=quiet_of(target.quiet_s),
         max_wait_s=target.max_wait_s,
         publish_open=target.publish_open,
         rescan_s=target.rescan_s,

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from hf_watch.mapping import Mapping
     from hf_watch.measured import Observe
     from hf_watch.model import Destination
-    from hf_watch.settings import ReceiptsMode
+    from hf_watch.quiet import Quiet
+    from hf_watch.setting_values import ReceiptsMode
     from hf_watch.settle import Settler, Waiting
 
 log = structlog.get_logger()
@@ -50,7 +51,7 @@ class TargetSpec:
     source: str
     mapping: Mapping
     wanted: Filter
-    quiet_s: float
+    quiet: Quiet
     max_wait_s: float
     publish_open: bool
     rescan_s: float

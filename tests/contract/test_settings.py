@@ -13,7 +13,8 @@ from hf_watch import places
 from hf_watch.destinations import place_of
 from hf_watch.errors import ConfigError
 from hf_watch.setting_sources import CLIENT_DEFAULTS, Loaded, load, prepare_environment, variables
-from hf_watch.settings import MESSAGE_FIELDS, CommitSettings, Settings, TargetSettings
+from hf_watch.setting_values import MESSAGE_FIELDS, quiet_of
+from hf_watch.settings import CommitSettings, Settings, TargetSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,6 +171,60 @@ def test_a_variable_is_text_and_means_what_it_says(monkeypatch: pytest.MonkeyPat
     assert (settings.commit.max_files, settings.commit.per_hour, settings.shutdown_s) == (7, 2.5, 3.0)
     assert settings.http.fetch_private is True
     assert settings.memory.inline_bytes == 1 << 20
+
+
+BY_SIZE = {"0": 1.0, "1 GiB": 30.0}
+
+
+@pytest.mark.parametrize("way", ["toml", "table", "environment", "dotenv", "option"])
+def test_quiet_s_may_be_a_table_by_size_wherever_it_is_said(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    as_json = json.dumps(BY_SIZE)
+    options = {"source": "/srv/drop", "dest": DEST}
+    if way == "toml":
+        loaded = _load(toml=TARGET + 'quiet_s = { 0 = 1, "1 GiB" = 30 }\n')
+    elif way == "table":
+        loaded = _load(toml=TARGET + '[target.quiet_s]\n0 = 1\n"1 GiB" = 30\n')
+    elif way == "environment":
+        monkeypatch.setenv("HF_WATCH_QUIET_S", as_json)
+        loaded = _load(options)
+    elif way == "dotenv":
+        loaded = _load(options, dotenv=f"HF_WATCH_QUIET_S='{as_json}'\n")
+    else:
+        loaded = _load({**options, "quiet_s": as_json})
+    found = _one(loaded)
+    assert quiet_of(found.quiet_s).steps == ((0, 1.0), (1 << 30, 30.0))
+    assert json.loads(found.model_dump_json())["quiet_s"] == BY_SIZE
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ('{ "1 GiB" = 30 }', 'it should say what files of "0" bytes wait'),
+        ("{}", 'it should say what files of "0" bytes wait'),
+        ('{ 0 = 1, "lots" = 30 }', "'lots' is no number of bytes, nor a size like 64 MiB"),
+        ('{ 0 = 1, "-1" = 30 }', "'-1' is no number of bytes"),
+        ('{ 0 = 1, "0 B" = 30 }', "it names one size twice"),
+        ("{ 0 = -1 }", "target[0].quiet_s = -1: it should be greater than or equal to 0"),
+        ("{ 0 = true }", "target[0].quiet_s = True: it should be a valid number"),
+        ('{ 0 = 1, "1 GiB" = 61 }', "quiet_s = 61 is above max_wait_s = 60"),
+        ("[1]", "target[0].quiet_s = [1]: it should be a valid number"),
+    ],
+)
+def test_a_table_by_size_that_says_nothing_sensible_is_refused(value: str, said: str) -> None:
+    assert said in _mistake(toml=f"{TARGET}quiet_s = {value}\n")
+
+
+def test_a_table_by_size_that_is_no_json_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_WATCH_QUIET_S", "{0: 1}")
+    said = _mistake({"source": "/srv/drop", "dest": DEST})
+    assert said == 'HF_WATCH_QUIET_S: target[0].quiet_s: it should be seconds, or JSON like {"0": 1, "1 GiB": 30}'
+
+
+def test_the_schema_says_that_quiet_s_is_a_number_or_a_table_of_numbers() -> None:
+    schema = TargetSettings.model_json_schema()["properties"]["quiet_s"]
+    assert schema["default"] == 1.0
+    assert [each["type"] for each in schema["anyOf"]] == ["number", "object"]
+    assert schema["anyOf"][1]["additionalProperties"]["type"] == "number"
 
 
 def test_a_file_that_is_not_utf_8_or_not_there_is_a_line(tmp_path: Path) -> None:

@@ -84,6 +84,16 @@ def test_it_tells_what_is_being_written_what_is_set_aside_and_what_the_hub_did_n
     assert "maps to the same repo path" in explained(tmp_path, spec, "x/a").verdict
 
 
+def test_it_tells_which_step_of_quiet_s_counts(tmp_path: Path) -> None:
+    spec = target_spec(tmp_path / "drop", quiet_s={"0": 0, "1 kB": 60.0})
+    fill(tmp_path / "drop", {"small": b"1", "large": b"1" * 1000})
+    large = explained(tmp_path, spec, "large")
+    assert large.disk.startswith("1000 bytes, settled in ")
+    assert large.disk.endswith(" s (quiet_s = 60 from 1000 bytes on)")
+    assert large.verdict == "published with the next commit, once it has settled"
+    assert explained(tmp_path, spec, "small").disk == "1 bytes, settled (quiet_s = 0 from 0 bytes on)"
+
+
 def test_a_path_lies_in_a_root_however_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(tmp_path / "drop", {"d/a": b""})
     (tmp_path / "link").symlink_to("drop")

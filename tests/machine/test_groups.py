@@ -199,6 +199,21 @@ def test_a_file_that_the_hub_refuses_holds_all_of_it_and_nobody_else(tmp_path: P
     assert sorted(hub.repo.files) == ["incoming/other", "incoming/step-2/a"]
 
 
+def test_a_group_waits_for_as_long_as_its_largest_file(tmp_path: Path) -> None:
+    world = World(tmp_path, quiet_s={"0": 1.0, "1 kB": 30.0})
+    with world.engine.running() as running:
+        world.write(running, "step-1/weights", b"1" * 1000)
+        world.write(running, "step-1/notes", b"1")
+        world.write(running, "step-2/notes", b"1")
+        running.go_on(10.0)
+        assert world.commits() == [["incoming/step-2/notes"]]
+        world.write(running, "step-1/late", b"1")
+        running.go_on(25.0)
+        assert len(world.commits()) == 1
+        running.go_on(10.0)
+    assert world.commits()[1:] == [["incoming/step-1/late", "incoming/step-1/notes", "incoming/step-1/weights"]]
+
+
 def test_a_flush_does_not_tear_what_is_being_written(tmp_path: Path) -> None:
     world, files = World(tmp_path, quiet_s=5.0), checkpoint(10)
     items = list(files.items())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hf_watch.commands import Flush
 from hf_watch.filters import Filter
 from hf_watch.model import Change, ChangeKind
 from tests.disk import fill, numbered
@@ -15,7 +16,10 @@ from tests.engine import Engine, target_spec
 from tests.fake_hub import FakeHub
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from tests.engine import Running
 
 START_UP_PROBES = ["check_write", "head"]
 
@@ -23,6 +27,13 @@ START_UP_PROBES = ["check_write", "head"]
 @pytest.fixture
 def drop(tmp_path: Path) -> Path:
     return tmp_path / "drop"
+
+
+def write(running: Running, drop: Path, files: Mapping[str, bytes]) -> None:
+    """Write files, and say so as the watch does."""
+    fill(drop, files)
+    for path in files:
+        running.hint(Change(path, ChangeKind.CLOSED, running.clock()))
 
 
 def test_everything_present_is_published_in_one_commit(tmp_path: Path, drop: Path) -> None:
@@ -157,6 +168,26 @@ def test_a_file_renamed_into_place_does_not_wait_to_become_quiet(tmp_path: Path,
         while "incoming/b" not in hub.repo.files:
             running.turn()
     assert engine.clock() - hinted_at < 0.3
+
+
+def test_a_large_file_is_quiet_for_longer_and_a_flush_asks_for_it_at_once(tmp_path: Path, drop: Path) -> None:
+    hub = FakeHub()
+    engine = Engine(tmp_path, [target_spec(drop, quiet_s={"0": 1.0, "1 kB": 30.0})], hub)
+    drop.mkdir()
+    with engine.running() as running:
+        running.turn(3)
+        write(running, drop, {"small": b"1", "asked": b"2" * 1000})
+        running.go_on(5.0)
+        assert set(hub.repo.files) == {"incoming/small"}
+        running.worker._inbox.ask(Flush())
+        running.go_on(5.0)
+        assert set(hub.repo.files) == {"incoming/small", "incoming/asked"}
+        for _ in range(2):  # a write begins the wait anew
+            write(running, drop, {"large": b"1" * 1000})
+            running.go_on(25.0)
+            assert set(hub.repo.files) == {"incoming/small", "incoming/asked"}
+        running.go_on(10.0)
+    assert set(hub.repo.files) == {"incoming/small", "incoming/asked", "incoming/large"}
 
 
 def test_what_the_repo_holds_already_is_recorded_in_bulk_and_not_uploaded(tmp_path: Path, drop: Path) -> None:

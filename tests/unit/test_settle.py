@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_watch.model import Change, ChangeKind, Fingerprint, Writers
+from hf_watch.quiet import always
 from hf_watch.settle import (
     LONGEST_BUSY_WAIT_S,
     TIMESTAMP_TICK_NS,
@@ -23,7 +24,7 @@ LOOKED = Fingerprint(1, 2, 3, 4)
 
 
 def settler() -> Settler:
-    return Settler(QUIET_S, MAX_WAIT_S)
+    return Settler(always(QUIET_S), MAX_WAIT_S)
 
 
 def noted(kind: ChangeKind, *at: float, path: str = "a") -> Settler:
@@ -272,7 +273,7 @@ def test_a_path_is_due_within_its_two_times(
     hints: list[tuple[ChangeKind, float]], quiet_s: float, more_s: float
 ) -> None:
     max_wait_s = quiet_s + more_s
-    waiting, now = Settler(quiet_s, max_wait_s), 0.0
+    waiting, now = Settler(always(quiet_s), max_wait_s), 0.0
     for kind, pause in hints:
         now += pause
         waiting.note(Change("a", kind, now))

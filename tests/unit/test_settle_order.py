@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_watch.model import Change, ChangeKind
+from hf_watch.quiet import always
 from hf_watch.settle import Settler, Waiting
 
 PATHS = st.sampled_from(["a", "b", "sub/c"])
@@ -23,7 +24,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 def test_the_longest_waiting_are_known_at_any_time(steps: list[tuple[str, object, object]]) -> None:
-    settler, taken, now = Settler(2.0, 10.0), list[Waiting](), 0.0
+    settler, taken, now = Settler(always(2.0), 10.0), list[Waiting](), 0.0
     first_hints: dict[str, float] = {}
     for verb, what, kind in steps:
         now += 1.0
@@ -59,7 +60,7 @@ def _in(taken: list[Waiting]) -> set[str]:
 
 
 def test_a_path_keeps_the_time_of_its_first_hint_through_a_failure_and_a_newer_hint() -> None:
-    settler = Settler(1.0, 60.0)
+    settler = Settler(always(1.0), 60.0)
     settler.note(Change("a", ChangeKind.CLOSED, 10.0))
     [taken] = settler.take(11.0, 1)
     settler.note(Change("a", ChangeKind.CLOSED, 20.0))
@@ -71,7 +72,7 @@ def test_a_path_keeps_the_time_of_its_first_hint_through_a_failure_and_a_newer_h
 
 
 def test_a_long_wait_does_not_make_the_order_of_the_others_grow() -> None:
-    settler = Settler(0.0, 60.0)
+    settler = Settler(always(0.0), 60.0)
     settler.note(Change("open", ChangeKind.WRITTEN, 0.0))
     settler.put_back(settler.take(1.0, 1)[0], 1e9)
     for number in range(1_000):

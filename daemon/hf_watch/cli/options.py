@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 import click
 from click.shell_completion import CompletionItem
 
-from hf_watch.settings import LogLevel, TargetSettings
+from hf_watch.setting_values import LogLevel
+from hf_watch.settings import TargetSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,7 +19,7 @@ from hf_watch.page.landing import sweep
 from hf_watch.page.metrics import Metrics, Standing
 from hf_watch.page.recent import MINUTE_S, Recent
 from hf_watch.page.routes import OPEN_PATHS, Page, PageLimits
-from hf_watch.settings import split_address
+from hf_watch.setting_values import split_address
 
 if TYPE_CHECKING:
     import socket

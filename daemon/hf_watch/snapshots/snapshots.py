@@ -98,7 +98,7 @@ class Snapshots:
             self.recorder.account_for(target, waiting.path)
             self._leave(target, waiting, known)
             return None
-        if not self._may_be_wanted(target, waiting, before):
+        if not self._may_be_wanted(target, waiting, before) or self._is_early(target, waiting, before):
             return None
         self.pulse.beat("reading a file", before.size_bytes / SLOWEST_READ_BYTES_PER_S)
         open_allowed = target.spec.publish_open and target.settler.overdue(waiting, self.clock())
@@ -112,6 +112,10 @@ class Snapshots:
             fd, waiting.path, before, inline_bytes, open_allowed=open_allowed, wall_clock_ns=self.wall_clock_ns
         )
         return self._found(target, waiting, known, snapshot, fd)
+
+    def _is_early(self, target: Target, waiting: Waiting, before: Fingerprint) -> bool:
+        """Whether it was given back, since files of its size hold still for longer. A group was asked about as one."""
+        return not waiting.is_group and target.settler.is_early(waiting, before.size_bytes, self.clock())
 
     def _may_be_wanted(self, target: Target, waiting: Waiting, before: Fingerprint) -> bool:
         """Whether nothing that is known without reading it keeps the file from being published."""
