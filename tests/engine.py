@@ -26,7 +26,7 @@ from hf_watch.pace import CommitSize, Throttle, full_bucket
 from hf_watch.plan import Limits, summary
 from hf_watch.setting_values import quiet_of
 from hf_watch.shortfall import Shortfall
-from hf_watch.target import TargetSpec
+from hf_watch.targets.spec import TargetSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

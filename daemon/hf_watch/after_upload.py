@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.model import RemoteFile
     from hf_watch.ports import Hub
-    from hf_watch.target import Target
+    from hf_watch.targets.target import Target
 
 log = structlog.get_logger()
 
@@ -135,7 +135,7 @@ class AfterUpload:
 def _is_alone(leaving: Leaving) -> bool:
     """Whether nothing but the marker is left of its group."""
     target = leaving.target
-    found = scan.walk(target.path, target.group_of(leaving.path), target.wanted)
+    found = scan.walk(target.path, target.spec.group_of(leaving.path), target.wanted)
     return all(isinstance(each, scan.Listing) and not {*each.files} - {_name_in(each, leaving)} for each in found)
 
 

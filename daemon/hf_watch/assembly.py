@@ -14,7 +14,6 @@ from hf_watch.deletions import DeleteGuard
 from hf_watch.grouping import GroupSettler
 from hf_watch.groups import Groups
 from hf_watch.journal import Journal
-from hf_watch.lookout import Lookout
 from hf_watch.measured import ignore
 from hf_watch.pacing import Pacing
 from hf_watch.publish.clearing import Clearer
@@ -32,7 +31,10 @@ from hf_watch.snapshots.screening import Screening
 from hf_watch.snapshots.second_look import SecondLook
 from hf_watch.snapshots.setbacks import Setbacks
 from hf_watch.snapshots.snapshots import Snapshots
-from hf_watch.target import Target, TargetSpec
+from hf_watch.targets.exploring import Exploration
+from hf_watch.targets.lookout import Lookout
+from hf_watch.targets.surveying import Survey
+from hf_watch.targets.target import Target
 from hf_watch.worker.committing import Committer
 from hf_watch.worker.gathering import Gatherer
 from hf_watch.worker.opening import Opener
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from hf_watch.publish.parcel import Parcel
     from hf_watch.receipts import ReceiptBook
     from hf_watch.shortfall import Shortfall
+    from hf_watch.targets.spec import TargetSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,16 +302,16 @@ class _Parts:
 
 
 def _target(spec: TargetSpec, of: DestinationSpec, around: Surroundings, index: int) -> Target:
+    ledger, clock, observe = around.ledger, around.clock, around.observe
+    lookout = Lookout(around.watch_of(spec, around.inbox.sink(index)), spec.name, around.shortfall)
+    settler = _settler(spec, sys.maxsize if of.single_pass else MOST_PUT_OFF)  # no scan comes after a single pass
+    journal = Journal(spec.name, clock)
+    survey = Survey(spec, ledger=ledger, settler=settler, journal=journal, clock=clock)
+    exploration = Exploration(spec, survey, lookout=lookout, clock=clock, observe=observe)
     return Target(
-        spec=spec,
-        destination=of.destination,
-        ledger=around.ledger,
-        lookout=Lookout(around.watch_of(spec, around.inbox.sink(index)), spec.name, around.shortfall),
-        settler=_settler(spec, sys.maxsize if of.single_pass else MOST_PUT_OFF),  # no scan comes after a single pass
-        journal=Journal(spec.name, around.clock),
-        clock=around.clock,
-        observe=around.observe,
-    )
+        spec=spec, destination=of.destination, ledger=ledger, lookout=lookout, exploration=exploration,
+        settler=settler, journal=journal, observe=observe,
+    )  # fmt: skip
 
 
 def _settler(spec: TargetSpec, most_put_off: int) -> Settler:

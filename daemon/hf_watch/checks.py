@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from hf_watch.model import Destination
     from hf_watch.ports import Hub
-    from hf_watch.target import TargetSpec
+    from hf_watch.targets.spec import TargetSpec
 
 INOTIFY = Path("/proc/sys/fs/inotify")
 WANTED_QUEUE = 262_144  # a burst of that many changes is seen without a gap; below it a gap costs one scan

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from hf_watch.settings import Settings, TargetSettings
     from hf_watch.specs import Targets
     from hf_watch.status import WorkerStatus
-    from hf_watch.target import TargetSpec
+    from hf_watch.targets.spec import TargetSpec
     from hf_watch.worker.worker import Worker
 
 LEDGER_NAME = "ledger.sqlite3"

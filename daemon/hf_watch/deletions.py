@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from hf_watch.findings import Lost
     from hf_watch.ledger.ledger import Ledger
-    from hf_watch.target import Target
+    from hf_watch.targets.target import Target
 
 log = structlog.get_logger()
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hf_watch.ledger.rows import Root
     from hf_watch.model import Digest, Fingerprint, Known
     from hf_watch.ports import Hub
-    from hf_watch.target import TargetSpec
+    from hf_watch.targets.spec import TargetSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from hf_watch.settle import is_racy
 if TYPE_CHECKING:
     from hf_watch.model import Digest, Fingerprint, Known, Snapshot
     from hf_watch.settle import Waiting
-    from hf_watch.target import Target
+    from hf_watch.targets.target import Target
 
 
 @dataclass(frozen=True, slots=True)

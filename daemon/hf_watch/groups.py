@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.settle import Waiting
     from hf_watch.snapshots.setbacks import Setbacks
-    from hf_watch.target import Target
+    from hf_watch.targets.target import Target
 
 MOST_FILES = 25_000  # the Hub takes no more in one commit
 UNREADABLE_RETRY_S = 60.0

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hf_watch.ledger.rows import Root
     from hf_watch.model import Fingerprint, Known, RemoteFile
     from hf_watch.ports import Hub
-    from hf_watch.target import TargetSpec
+    from hf_watch.targets.spec import TargetSpec
 
 CONFIRMED = DeleteState.CONFIRMED
 ASKED_AT_A_TIME = 500  # paths the Hub tells about in one call

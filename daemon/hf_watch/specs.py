@@ -14,7 +14,7 @@ from hf_watch.mapping import Mapping
 from hf_watch.pace import CommitSize
 from hf_watch.plan import most_deletes
 from hf_watch.setting_values import quiet_of
-from hf_watch.target import TargetSpec
+from hf_watch.targets.spec import TargetSpec
 
 if TYPE_CHECKING:
     from pathlib import Path

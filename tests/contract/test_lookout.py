@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from hf_watch import lookout as lo
-from hf_watch.lookout import Lookout
 from hf_watch.model import Shortage
 from hf_watch.shortfall import Shortfall
+from hf_watch.targets import lookout as lo
+from hf_watch.targets.lookout import Lookout
 from hf_watch.watches import RootWatch, limits
 from hf_watch.watches import kernel as k
 from tests.disk import fill, without_privileges
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hf_watch.ports import Sink
-    from hf_watch.target import TargetSpec
+    from hf_watch.targets.spec import TargetSpec
 
 NEVER_S = 1e9
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from hf_watch.target import TargetSpec
+    from hf_watch.targets.spec import TargetSpec
 
 
 class World:

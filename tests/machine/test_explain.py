@@ -18,7 +18,7 @@ from tests.fake_hub import FakeHub, Fault
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hf_watch.target import TargetSpec
+    from hf_watch.targets.spec import TargetSpec
 
 
 def explained(tmp_path: Path, spec: TargetSpec, path: str, hub: FakeHub | None = None) -> Explanation:

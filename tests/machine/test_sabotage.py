@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hf_watch.ports import Sink
-    from hf_watch.target import TargetSpec
+    from hf_watch.targets.spec import TargetSpec
 
 NEVER_S = 1e9
 RESCAN_S = 20.0

@@ -327,7 +327,9 @@ def test_a_barrier_is_not_passed_before_its_cookie_is_told_of(tmp_path: Path, dr
         running.go_on(2.0)
         assert not passed.done()
         assert not os.listdir(drop), "it is gone at once"  # noqa: PTH208  every name
-        [cookie] = running.worker._targets[0]._cookies
+        receiver = running.worker._targets[0]._receiver
+        assert receiver is not None
+        [cookie] = receiver.cookies
         running.hint(Change(cookie, ChangeKind.GONE, running.clock()))
         running.go_on(1.0)
         assert passed.result(0) == Answer()

@@ -94,7 +94,7 @@ class Parcel:
         units: dict[tuple[int, str], list[Ready]] = {}
         for each in self.ready:
             target, path = each.origin.target, each.origin.waiting.path
-            units.setdefault((target.root.id, target.group_of(path) or path), []).append(each)
+            units.setdefault((target.root.id, target.spec.group_of(path) or path), []).append(each)
         return list(units.values())
 
     def published(self, receipt: Receipt, began: float, duration_s: float) -> Published:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hf_watch.publish.unanswered import Unanswered
     from hf_watch.snapshots.recording import Recorder
     from hf_watch.snapshots.setbacks import Setbacks
-    from hf_watch.target import Target
+    from hf_watch.targets.target import Target
 
 log = structlog.get_logger()
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from hf_watch.findings import Found
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.model import Fingerprint
-    from hf_watch.target import Target
+    from hf_watch.targets.target import Target
 
 
 @dataclass(frozen=True, slots=True)

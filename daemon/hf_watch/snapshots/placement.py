@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hf_watch.snapshots.claims import Claims
     from hf_watch.snapshots.right_of_way import RightOfWay
     from hf_watch.snapshots.setbacks import Setbacks
-    from hf_watch.target import Target
+    from hf_watch.targets.target import Target
 
 SAME_AGAIN_S = 1.0  # of two files with one content and one repo path, the second goes after the first
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hf_watch.model import Receipt
     from hf_watch.receipts import ReceiptBook
     from hf_watch.snapshots.second_look import SecondLook
-    from hf_watch.target import Target
+    from hf_watch.targets.target import Target
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hf_watch.ledger.ledger import Ledger
-    from hf_watch.target import Target
+    from hf_watch.targets.target import Target
 
 TAKEN_REASON = 'the repo holds files below this path, and on_delete = "keep" keeps them'
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hf_watch.measured import Observe
     from hf_watch.model import Fingerprint
     from hf_watch.settle import Waiting
-    from hf_watch.target import Target
+    from hf_watch.targets.target import Target
 
 IGNORED_REASON = "the repo's own .gitignore matches it"
 UNREADABLE_RETRY_S = 60.0  # a file that may not be read is tried again this often, and at once when it is touched

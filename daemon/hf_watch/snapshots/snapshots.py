@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hf_watch.snapshots.right_of_way import RightOfWay
     from hf_watch.snapshots.screening import Screening
     from hf_watch.snapshots.setbacks import Setbacks
-    from hf_watch.target import Target
+    from hf_watch.targets.target import Target
 
 SLOWEST_READ_BYTES_PER_S = 1_000_000  # a slower file system is one that hangs
 UNKNOWN_GENERATION = 0  # none of the ledger's; the next scan knows better

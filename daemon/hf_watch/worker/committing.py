@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hf_watch.ports import Hub
     from hf_watch.publish.publisher import Publisher
     from hf_watch.publish.unanswered import Unanswered
-    from hf_watch.target import Target
+    from hf_watch.targets.target import Target
     from hf_watch.worker.gathering import Gatherer
     from hf_watch.worker.opening import Opener
     from hf_watch.worker.recovery import Recovery

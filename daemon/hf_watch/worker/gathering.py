@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hf_watch.snapshots.recording import Recorder
     from hf_watch.snapshots.setbacks import Setbacks
     from hf_watch.snapshots.snapshots import Snapshots
-    from hf_watch.target import Target
+    from hf_watch.targets.target import Target
 
 LARGE_FILES_AT_A_TIME = 4  # handed over by path, a descriptor each: few enough for a limit of 64
 SMALL_FILES_AT_A_TIME = 1_000  # as many as a commit takes; the client asks about 256 at a time

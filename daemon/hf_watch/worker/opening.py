@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hf_watch.model import RepoState
     from hf_watch.ports import Hub
     from hf_watch.publish.unanswered import Unanswered
-    from hf_watch.target import Target
+    from hf_watch.targets.target import Target
 
 LOOK_AGAIN_S = 60.0  # a repo that is made public gets no more than a minute of what was not meant for it
 PUBLIC_REASON = "everybody may read this repo: make it private, or add `allow_public = true` to the target's table"

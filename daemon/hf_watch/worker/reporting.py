@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hf_watch.publish.parcel import Parcel
     from hf_watch.publish.publisher import Publisher
     from hf_watch.settle import Waiting
-    from hf_watch.target import Target
+    from hf_watch.targets.target import Target
     from hf_watch.worker.recovery import Recovery
 
 LISTED_EVERY_S = 1.0

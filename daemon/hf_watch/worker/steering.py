@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.publish.publisher import Publisher
     from hf_watch.settle import Waiting
-    from hf_watch.target import Target
+    from hf_watch.targets.target import Target
 
 COOKIE_WAIT_S = 5.0  # a watch that is alive tells within milliseconds; the scan finds everything all the same
 MOST_LISTED = 1_000  # paths that an answer names

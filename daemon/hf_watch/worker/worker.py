@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hf_watch.pulse import Pulse
     from hf_watch.snapshots.recording import Recorder
     from hf_watch.snapshots.screening import Screening
-    from hf_watch.target import Target
+    from hf_watch.targets.target import Target
     from hf_watch.worker.committing import Committer
     from hf_watch.worker.recovery import Recovery
     from hf_watch.worker.reporting import Reporter

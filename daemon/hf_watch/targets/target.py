@@ -1,87 +1,36 @@
-"""One watched root: what is dirty below it, and whether it is there at all. Owned by the worker of its destination."""
+"""One watched root: whether it is there, what is due of it, and when it is looked after."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import structlog
 
-from hf_watch import ignore_files, scan
+from hf_watch import scan
 from hf_watch.disk import Disk
-from hf_watch.exploring import Exploration
-from hf_watch.filters import ANY_SIZE, NOTHING
-from hf_watch.ground import Ground
-from hf_watch.grouping import group_of
 from hf_watch.ignore_files import IgnoreFiles
 from hf_watch.measured import Missed
-from hf_watch.model import Change, ChangeKind
-from hf_watch.paths import join, parent, printable
-from hf_watch.plan import MostDeletes
+from hf_watch.paths import printable
 from hf_watch.status import TargetState
+from hf_watch.targets.ground import Ground
+from hf_watch.targets.receiving import Receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from hf_watch.filters import Filter, Sizes
     from hf_watch.inbox import Hints
     from hf_watch.journal import Journal
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.ledger.rows import Root
-    from hf_watch.lookout import Lookout
-    from hf_watch.mapping import Mapping
     from hf_watch.measured import Observe
     from hf_watch.model import Destination
-    from hf_watch.quiet import Quiet
-    from hf_watch.setting_values import ReceiptsMode
     from hf_watch.settle import Settler, Waiting
+    from hf_watch.targets.exploring import Exploration
+    from hf_watch.targets.lookout import Lookout
+    from hf_watch.targets.spec import TargetSpec
 
 log = structlog.get_logger()
 
 LOST_ROOT_CHECK_S = 2.0  # one stat: how soon a root that comes back is taken up
-USUAL_DELETES = MostDeletes(100, 0.1)
-
-
-@dataclass(frozen=True, slots=True)
-class TargetSpec:
-    """What one target is told: the settings, already checked, and nothing it does not need."""
-
-    name: str
-    source: str
-    mapping: Mapping
-    wanted: Filter
-    quiet: Quiet
-    max_wait_s: float
-    publish_open: bool
-    rescan_s: float
-    poll_s: float
-    on_delete: Literal["keep", "mirror"]
-    group: Literal["none", "directory"] = "none"
-    ready_marker: str = ""  # a group is complete when this file is in it; none: when it is quiet
-    max_delete: MostDeletes = USUAL_DELETES
-    root_marker: str = ""  # without this file the root counts as missing
-    after_upload: Literal["keep", "archive", "delete"] = "keep"
-    archive_dir: str = ""
-    remove_empty_dirs: bool = False
-    quarantine_dir: str = ""  # none: what cannot be published stays
-    receipts: ReceiptsMode = "off"
-    on_clash: Literal["set_aside", "newest"] = "set_aside"
-    sizes: Sizes = ANY_SIZE
-    allow_public: bool = True
-    secrets: Literal["block", "warn", "off"] = "off"
-    secrets_allow: Filter = NOTHING
-    symlinks: Literal["ignore", "follow"] = "ignore"
-
-    @property
-    def follows_links(self) -> bool:
-        """Whether what links inside the root lead to is published under their paths."""
-        return self.symlinks == "follow"
-
-    @property
-    def puts_away(self) -> bool:
-        """Whether a published file leaves the root."""
-        return self.after_upload != "keep"
 
 
 class Target:
@@ -94,9 +43,9 @@ class Target:
         destination: Destination,
         ledger: Ledger,
         lookout: Lookout,
+        exploration: Exploration,
         settler: Settler,
         journal: Journal,
-        clock: Callable[[], float],
         observe: Observe,
     ) -> None:
         self.spec = spec
@@ -112,24 +61,12 @@ class Target:
         self.destination = destination
         self._ledger = ledger
         self._lookout = lookout
+        self._exploration = exploration
         self._observe = observe
         self._ground: Ground | None = None  # what was taken up
+        self._receiver: Receiver | None = None  # of what its watch says
         self._said_lost = False
         self._next_check = 0.0
-        self._exploration = Exploration(
-            spec.name,
-            rescan_s=spec.rescan_s,
-            poll_s=spec.poll_s,
-            sizes=spec.sizes,
-            finds_all=spec.puts_away,
-            ledger=ledger,
-            lookout=lookout,
-            settler=settler,
-            journal=journal,
-            clock=clock,
-            observe=observe,
-        )
-        self._cookies: set[str] = set()
 
     @property
     def is_lost(self) -> bool:
@@ -166,10 +103,6 @@ class Target:
         """How many paths may be published, as far as `most`."""
         return 0 if self.is_held else self.settler.count_due(now, most)
 
-    def group_of(self, path: str) -> str:
-        """The directory that the file is published with, in one commit; `""` when it goes by itself."""
-        return group_of(path) if self.spec.group == "directory" else ""
-
     def is_group(self, path: str) -> bool:
         """Whether what settled is a directory that goes in one commit."""
         if self.spec.group != "directory" or "/" in path or self.disk.is_file(path):
@@ -193,6 +126,7 @@ class Target:
         self.path, self.disk = path, Disk(path, follows=self.spec.follows_links)
         self.wanted = IgnoreFiles(path, self.spec.wanted, self.disk.place)
         self._ground = Ground(self.root, self.disk, self.wanted, identity, self.spec.root_marker, self._ledger)
+        self._receiver = Receiver(self._ground, self.spec, self._exploration, self._ledger)
         self._exploration.begin(self._ground)
         self.taken_up += 1
         if self._said_lost:
@@ -206,9 +140,8 @@ class Target:
     def let_go(self) -> None:
         """Stop watching; forget what was waiting: a scan finds it again."""
         self._lookout.stop()
-        self._ground = None
+        self._ground = self._receiver = None
         self._exploration.stop()
-        self._cookies.clear()
         self.settler.forget()
 
     def stop(self) -> None:
@@ -249,16 +182,13 @@ class Target:
 
     def drop_cookie(self) -> str | None:
         """Make the watch tell of a file that comes and goes in the root; its path, None where no hint would come."""
-        if self.is_lost or not self._lookout.sees_root():
+        if self._receiver is None or not self._lookout.sees_root():
             return None
-        cookie = scan.drop_cookie(self.path)
-        if cookie is not None:
-            self._cookies.add(cookie)
-        return cookie
+        return self._receiver.drop_cookie()
 
     def awaits(self, cookie: str | None) -> bool:
         """Whether the hint of a cookie is still to come."""
-        return cookie in self._cookies
+        return self._receiver is not None and cookie in self._receiver.cookies
 
     def unreadable(self) -> list[str]:
         """The directories that could not be listed when they were scanned last, and are still there."""
@@ -276,8 +206,8 @@ class Target:
         if now >= self._exploration.next_poll:
             self._look_after(now, rescan=False)
             self._exploration.poll(now)
-            for directory in self._lookout.polled():
-                self._note_led(directory, now)
+            if self._receiver is not None:
+                self._receiver.poll(self._lookout.polled(), now)
         if (moment := self._lookout.next_start()) is not None and now >= moment:
             self._look_after(now, rescan=False)
 
@@ -286,7 +216,7 @@ class Target:
         if not self.stands():
             self._lose("it is gone, or another directory stands in its place", now)
         elif self._lookout.tend(now):
-            self._cookies.clear()  # what they would tell the old watch, the new one does not know
+            self._forget_cookies()  # what they would tell the old watch, the new one does not know
             self.rescan(now)
         elif rescan:
             self.rescan(now)
@@ -313,48 +243,14 @@ class Target:
             self.journal.tell("info", "watch.gap", gap.path, gap.reason)
             self._observe(Missed(self.spec.name, gap.reason))
         if any(not gap.path for gap in hints.gaps):
-            self._cookies.clear()  # their hints may be among what was lost
+            self._forget_cookies()  # their hints may be among what was lost
             self._look_after(now, rescan=False)
-        for gap in hints.gaps:
-            self._scan_below(gap.path)
-            self._note_led(gap.path, gap.at)
-        for change in hints.changes:
-            self._note(change)
-            for path in self.disk.to(change.path):
-                self._note(replace(change, path=path), is_of_link=False)
-            self._note_through(change.path, change.at)
+        if self._receiver is not None:
+            self._receiver.receive(hints)
 
-    def _note_led(self, directory: str, at: float) -> None:
-        """Something happened below a directory that cannot be said any closer: the same for the links into it."""
-        for path in self.disk.to(directory):
-            self._scan_below(path)
-        self._note_through(directory, at)
-
-    def _note_through(self, path: str, at: float) -> None:
-        for link in self.disk.through(path):
-            self._note(Change(link, ChangeKind.FOUND, at))
-
-    def _note(self, change: Change, *, is_of_link: bool = True) -> None:
-        if is_of_link and self.disk.note_link(change.path):
-            if not self.disk.is_file(change.path):
-                self._scan_below(change.path)  # it may lead to another directory than before
-            change = replace(change, kind=ChangeKind.FOUND)  # of those who write to a file its links say nothing
-        if change.path.rpartition("/")[2] == ignore_files.NAME:
-            self._scan_below(parent(change.path))  # it may say something else now
-        is_marker = bool(self.spec.ready_marker) and change.path == join(
-            self.group_of(change.path), self.spec.ready_marker
-        )
-        if not self.wanted.reaches(change.path) and not is_marker:
-            self._cookies.discard(change.path)
-            return
-        if change.kind is ChangeKind.GONE and self._ledger.files.has_below(self.root, change.path):
-            self._exploration.add(change.path)  # it was a directory
-        self._exploration.settle(change)
-
-    def _scan_below(self, directory: str) -> None:
-        """The watch knows nothing of ignore files, and tells of what they leave out as well."""
-        if self.wanted.leads_into(directory):
-            self._exploration.add(directory)
+    def _forget_cookies(self) -> None:
+        if self._receiver is not None:
+            self._receiver.cookies.clear()
 
     def explore(self, now: float, until: float) -> None:
         """Go on with the scan under way, or begin the next one, until the clock says `until`."""
