@@ -26,7 +26,6 @@ from hf_watch.control.client import UnknownPathError, connected
 from hf_watch.control.openapi import JSON as JSON_TYPE
 from hf_watch.control.pauses import Bound
 from hf_watch.control.server import Bounds, Control, serving
-from hf_watch.control.tallies import Tallies
 from hf_watch.errors import ConfigError, HfWatchError, NotRunningError
 from hf_watch.ledger.ledger import Ledger
 from hf_watch.ledger.rows import Intended
@@ -125,29 +124,6 @@ def test_commits_come_newest_first_with_links(seat: Seat) -> None:
         target = client.status().targets[0]
         assert target.last_commit == commits[0]
         assert target.published_today == 5
-
-
-def test_what_was_read_from_the_ledger_counts_until_it_is_written_to(seat: Seat) -> None:
-    later_ns = time.time_ns() + 10**12  # no write of this test is a recent one
-    with Ledger(seat.ledger_file) as ledger:  # held open, as a daemon does: its log stays
-        root = ledger.roots.of(DESTINATION, str(seat.drop), "in")
-        tallies = Tallies(seat.ledger_file, lambda: later_ns)
-        targets = seat.daemon().targets
-        first = tallies.of(targets, 0.0)
-        assert first[0].quarantined == 0
-        assert tallies.of(targets, 0.0) is first
-        ledger.quarantine.set_aside(root, "a", None, "too odd")
-        assert tallies.of(targets, 0.0)[0].quarantined == 1
-        assert tallies.of((), 0.0) == []
-
-
-def test_a_ledger_that_was_just_written_to_is_read_again(seat: Seat) -> None:
-    with Ledger(seat.ledger_file) as ledger:
-        ledger.roots.of(DESTINATION, str(seat.drop), "in")
-        wal = seat.ledger_file.with_name(seat.ledger_file.name + "-wal")
-        tallies = Tallies(seat.ledger_file, lambda: wal.stat().st_mtime_ns)
-        targets = seat.daemon().targets
-        assert tallies.of(targets, 0.0) is not tallies.of(targets, 0.0)
 
 
 def test_a_ledger_that_cannot_be_read_is_said_so(seat: Seat) -> None:

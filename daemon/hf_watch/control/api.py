@@ -193,6 +193,7 @@ class Api:
             asyncio.ensure_future(_gone(request)),
             timeout_s=None if timeout_s is None else timeout_s + GRACE_S,
         )
+        self._tallies.forget()
         left: list[LeftView] = []
         count = 0
         for each, future in asked:
@@ -205,6 +206,7 @@ class Api:
         """Ask the workers. One that is inside a call of the Hub will do it when the call is over."""
         asked = [(each, self._ask(each.inbox, command)) for each, command in commands]
         await asyncio.wait([future for _, future in asked], timeout=ANSWER_S)
+        self._tallies.forget()
         return DoneView(
             targets=tuple(each.name for each, _ in asked),
             paths=sum(future.result().paths for _, future in asked if future.done()),

@@ -1,4 +1,8 @@
-"""What a status takes from the ledger, looked up anew when the ledger was written to since: many may ask, and often."""
+"""What a status takes from the ledger: many may ask, and often.
+
+It is looked up anew when somebody may tell the difference: after a commit, after a command, and when the ledger was
+written to since, but then no more than a few times a second, for a ledger is written to all the time while much goes.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from hf_watch.control.daemon import Steered
     from hf_watch.ledger.records import Made, Records
 
+FRESH_S = 0.25
 TICK_NS = 50_000_000  # a file written to again this soon may keep its times
 
 
@@ -31,21 +36,38 @@ class Tally:
 class Tallies:
     """Reads the ledger at `ledger`, and remembers what it read for as long as nobody wrote."""
 
-    def __init__(self, ledger: Path, wall_clock_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self,
+        ledger: Path,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         self._files = (ledger, ledger.with_name(ledger.name + "-wal"))
+        self._clock = clock
         self._wall_clock_ns = wall_clock_ns
-        self._key: object = None
+        self._asked: object = None
+        self._stamped: object = None
+        self._read_at = -FRESH_S
         self._found: Sequence[Tally] = ()
+
+    def forget(self) -> None:
+        """Look it up anew when it is asked for next: a command may have changed it."""
+        self._asked = None
 
     def of(self, targets: Sequence[Steered], midnight_s: float) -> Sequence[Tally]:
         """A tally for each target; `midnight_s` is when the day began. LedgerError when the ledger cannot be read."""
-        stamps = self._stamps()
-        key = (stamps, midnight_s, tuple(targets))
-        if stamps is None or key != self._key:
-            with looked_into(self._files[0]) as records:
-                self._found = [_tally(records, each, midnight_s) for each in targets]
-            self._key = key
+        asked = (midnight_s, tuple(targets), tuple(each.status().committed_at for each in targets))
+        if asked == self._asked and (self._clock() < self._read_at + FRESH_S or self._is_as_read()):
+            return self._found
+        self._stamped = self._stamps()  # before it is read: what is written meanwhile counts as new
+        self._read_at = self._clock()
+        with looked_into(self._files[0]) as records:
+            self._found = [_tally(records, each, midnight_s) for each in targets]
+        self._asked = asked
         return self._found
+
+    def _is_as_read(self) -> bool:
+        return self._stamped is not None and self._stamps() == self._stamped
 
     def _stamps(self) -> tuple[tuple[int, int, int], ...] | None:
         """What tells one state of the ledger's files from another; None when nothing does."""
