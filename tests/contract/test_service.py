@@ -1,4 +1,4 @@
-"""The process and its threads, whatever goes wrong on the main one. This file is also the program that it starts."""
+"""The process and its threads, whatever goes wrong on one of them. This file is also the program that it starts."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
 TIMEOUT_S = 60.0
+IN_A_WORKER = "in a worker"
 FAULT = "no thread is to be had"
 
 
@@ -52,6 +53,18 @@ def steady(_opened: ExitStack) -> tuple[Job, Sequence[Pulse]]:
     return Steady(), [Pulse(time.monotonic)]
 
 
+class Dying(Steady):
+    """A job that does not expect what happens to it."""
+
+    def run(self, on_watching: Callable[[], None]) -> None:
+        on_watching()
+        raise RuntimeError(FAULT)
+
+
+def dying(_opened: ExitStack) -> tuple[Job, Sequence[Pulse]]:
+    return Dying(), [Pulse(time.monotonic)]
+
+
 def failing(_opened: ExitStack) -> tuple[Job, Sequence[Pulse]]:
     raise RuntimeError(FAULT)
 
@@ -66,7 +79,21 @@ def test_a_fault_on_the_main_thread_ends_the_process(when: str) -> None:
     assert FAULT in done.stdout
 
 
+def test_a_worker_that_dies_ends_the_process_and_the_others_finish() -> None:
+    done = subprocess.run(
+        [sys.executable, __file__, IN_A_WORKER], check=False, capture_output=True, text=True, timeout=TIMEOUT_S
+    )
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.splitlines().count("told to stop") == 1
+    assert "worker.died" in done.stdout
+    assert FAULT in done.stdout
+
+
 def main(when: str) -> int:
+    if when == IN_A_WORKER:
+        jobs = (JobSpec("steady", None, 1, steady), JobSpec("dying", None, 1, dying))
+        block_signals()
+        return Service(ServiceSpec(jobs, shutdown_s=5.0), notify.Nobody(), None).run()
     both = ServiceSpec((JobSpec("steady", None, 1, steady), JobSpec("failing", None, 1, failing)), shutdown_s=5.0)
     at_first = both if when == "at the start" else ServiceSpec(both.jobs[:1], both.shutdown_s)
     block_signals()

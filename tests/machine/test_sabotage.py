@@ -13,9 +13,11 @@ from structlog.testing import capture_logs
 
 from hf_watch.errors import AmbiguousError, MovedError, RetryableError, UnreachableError
 from hf_watch.model import Change, ChangeKind, Gap
+from hf_watch.targets.surveying import MOST_WAITING
 from hf_watch.watches import RootWatch
+from hf_watch.watches.filesystems import Mount
 from tests.disk import fill
-from tests.engine import Engine, Running, target_spec
+from tests.engine import Clock, Engine, Running, target_spec
 from tests.fake_hub import FakeHub, Fault, lost_answer
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 NEVER_S = 1e9
 RESCAN_S = 20.0
+POLL_S = 7.0
 SETTLED_S = 5.0
 
 Steps = dict[str, ChangeKind]  # what happens to which path
@@ -67,10 +70,16 @@ def _tell(running: Running, step: Steps) -> None:
         running.hint(Change(path, kind, running.clock()))
 
 
-def _engine(tmp_path: Path, hub: FakeHub, rescan_s: float) -> Engine:
+def _engine(
+    tmp_path: Path,
+    hub: FakeHub,
+    rescan_s: float,
+    poll_s: float = NEVER_S,
+    watch_of: Callable[[TargetSpec, Sink], RootWatch] = deaf_watch,
+) -> Engine:
     (tmp_path / "drop").mkdir()
-    spec = target_spec(tmp_path / "drop", on_delete="mirror", rescan_s=rescan_s, poll_s=NEVER_S)
-    return Engine(tmp_path, [spec], hub, watch_of=deaf_watch)
+    spec = target_spec(tmp_path / "drop", on_delete="mirror", rescan_s=rescan_s, poll_s=poll_s)
+    return Engine(tmp_path, [spec], hub, watch_of=watch_of)
 
 
 @contextmanager
@@ -90,6 +99,73 @@ def test_without_events_the_rescan_alone_publishes_everything(tmp_path: Path) ->
         for _ in _everything(tmp_path / "drop"):
             running.go_on(RESCAN_S + SETTLED_S)
             assert hub.repo.files == _on_disk(tmp_path / "drop")
+
+
+def _polling(spec: TargetSpec, _sink: Sink) -> RootWatch:
+    return RootWatch(spec.source, Deaf(), observer="polling")
+
+
+def test_without_events_and_rescans_polling_alone_publishes_everything(tmp_path: Path) -> None:
+    hub = FakeHub()
+    with _running(_engine(tmp_path, hub, NEVER_S, POLL_S, _polling)) as running:
+        running.go_on(SETTLED_S)
+        for _ in _everything(tmp_path / "drop"):
+            running.go_on(POLL_S + SETTLED_S)
+            assert hub.repo.files == _on_disk(tmp_path / "drop")
+
+
+def _blind_below(spec: TargetSpec, _sink: Sink) -> RootWatch:
+    """As if a network file system were mounted on one of the directories."""
+    mounts = (Mount("/", "ext4"), Mount(f"{spec.source}/far", "nfs4", 1))
+    return RootWatch(spec.source, Deaf(), read_mounts=lambda: mounts)
+
+
+def test_of_a_local_root_only_what_lies_on_a_network_mount_is_polled(tmp_path: Path) -> None:
+    hub = FakeHub()
+    engine = _engine(tmp_path, hub, NEVER_S, POLL_S, _blind_below)
+    (tmp_path / "drop/far/below").mkdir(parents=True)
+    with _running(engine) as running:
+        running.go_on(SETTLED_S)
+        fill(tmp_path / "drop", {"near": b"1", "far/below/f": b"2"})
+        running.go_on(POLL_S + SETTLED_S)
+    assert hub.repo.files == {"incoming/far/below/f": b"2"}
+
+
+def test_what_is_hinted_at_while_too_much_waits_is_found_in_its_directory_when_there_is_room(tmp_path: Path) -> None:
+    hub = FakeHub()
+    with _running(_engine(tmp_path, hub, NEVER_S)) as running:
+        running.go_on(SETTLED_S)
+        fill(tmp_path / "drop", {"near": b"1", "d/hinted": b"2", "d/beside": b"3"})
+        for number in range(MOST_WAITING - 1):
+            running.hint(Change(f"went{number}", ChangeKind.GONE, running.clock() + SETTLED_S))
+        running.turn()
+        running.hint(Change("last", ChangeKind.GONE, running.clock() + SETTLED_S))
+        running.hint(Change("d/hinted", ChangeKind.CLOSED, running.clock()))
+        running.go_on(10 * SETTLED_S)
+    assert hub.repo.files == {"incoming/d/hinted": b"2", "incoming/d/beside": b"3"}
+
+
+class Passing(Clock):
+    """A clock on which whatever is done takes its time."""
+
+    def __call__(self) -> float:
+        self.now += 0.01
+        return self.now
+
+
+@pytest.mark.parametrize("rescan_s", [0.1, 1.0, 20.0])
+def test_however_often_rescans_are_wanted_they_take_no_more_than_a_hundredth_of_the_time(
+    tmp_path: Path, rescan_s: float
+) -> None:
+    engine = _engine(tmp_path, FakeHub(), rescan_s)
+    engine.clock = Passing()
+    for number in range(20):
+        (tmp_path / f"drop/d{number}").mkdir()
+    with capture_logs() as logs, _running(engine) as running:
+        running.go_on(600.0)
+    scans_s = [each["duration_s"] for each in logs if each["event"] == "target.scanned"]
+    assert max(scans_s) > 0.1
+    assert 3.0 < sum(scans_s[1:]) <= 6.0
 
 
 @pytest.mark.parametrize("directory", ["", "d"])

@@ -51,7 +51,7 @@ class Exploration:
         self, spec: TargetSpec, survey: Survey, *, lookout: Lookout, clock: Callable[[], float], observe: Observe
     ) -> None:
         self.scanned_from = -math.inf  # when the last scan of the whole root began that came to its end
-        self.next_rescan = 0.0
+        self._next_rescan = 0.0
         self.next_poll = 0.0
         self._spec = spec
         self._survey = survey
@@ -66,6 +66,11 @@ class Exploration:
     def is_under_way(self) -> bool:
         """Whether something is still to be found out; nothing is without a root."""
         return self._ground is not None and (self._walk is not None or bool(self._survey.asked))
+
+    @property
+    def next_rescan(self) -> float:
+        """When the whole root is to be scanned again; how soon is not known while it is scanned."""
+        return math.inf if self._walk is not None and not self._walk.top else self._next_rescan
 
     def begin(self, ground: Ground) -> None:
         """Scan this root from now on."""
@@ -84,7 +89,7 @@ class Exploration:
     def rescan(self, now: float) -> None:
         """Ask for a scan of the whole root."""
         self._survey.asked.add("")
-        self.next_rescan = now + self._spec.rescan_s
+        self._next_rescan = now + self._spec.rescan_s
         self.next_poll = now + self._spec.poll_s
 
     def poll(self, now: float) -> None:
@@ -146,5 +151,5 @@ class Exploration:
         log.info("target.scanned", target=self._spec.name, duration_s=round(walk.took_s, 3))
         self._lookout.weigh(self._survey.walked)
         self._survey.tidy(ground)
-        self.next_rescan = max(self.next_rescan, finished + RESCAN_SHARE * walk.took_s)
+        self._next_rescan = max(self._next_rescan, finished + RESCAN_SHARE * walk.took_s)
         self._next_walk = finished + COLLAPSED_SCAN_SHARE * walk.took_s
