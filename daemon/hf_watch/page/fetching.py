@@ -22,7 +22,7 @@ from hf_watch.page.landing import RefusedError
 from hf_watch.paths import printable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 TIMEOUT = httpx2.Timeout(connect=10.0, read=30.0, write=30.0, pool=10.0)
 MOST_REDIRECTS = 5
@@ -54,8 +54,28 @@ def is_public(address: Address) -> bool:
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
+async def resolved(host: str, port: int) -> list[Address]:
+    """The addresses of a host, as the system finds them; OSError or UnicodeError when there is none."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [ipaddress.ip_address(str(sockaddr[0]).partition("%")[0]) for *_, sockaddr in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a visitor's URL may lead: which addresses may be asked, and how a name becomes addresses."""
+
+    is_allowed: Callable[[Address], bool] = is_public
+    resolve: Callable[[str, int], Awaitable[list[Address]]] = resolved
+
+    @classmethod
+    def anywhere(cls) -> Reach:
+        """To this machine and its network, too."""
+        return cls(lambda _: True)
+
+
 @asynccontextmanager
-async def fetched(address: str, *, private_allowed: bool) -> AsyncIterator[Fetched]:
+async def fetched(address: str, reach: Reach) -> AsyncIterator[Fetched]:
     """Begin to read what is at an http(s) address; RefusedError when it may not or cannot be had."""
     # Compressed on the way, a size means nothing; a proxy of the environment would look the name up for us.
     headers = {"Accept-Encoding": "identity", "User-Agent": f"hf-watch/{__version__}"}
@@ -63,7 +83,7 @@ async def fetched(address: str, *, private_allowed: bool) -> AsyncIterator[Fetch
         async with asyncio.timeout(LONGEST_S), httpx2.AsyncClient(
             timeout=TIMEOUT, headers=headers, follow_redirects=False, trust_env=False
         ) as client:  # fmt: skip
-            answer, url = await _followed(client, _parsed(address), private_allowed=private_allowed)
+            answer, url = await _followed(client, _parsed(address), reach)
             try:
                 size = answer.headers.get("Content-Length", "")
                 name = PurePosixPath(unquote(url.path)).name
@@ -76,11 +96,9 @@ async def fetched(address: str, *, private_allowed: bool) -> AsyncIterator[Fetch
         raise RefusedError(504, f"{printable(address)}: it took longer than {LONGEST_S:.0f} s") from error
 
 
-async def _followed(
-    client: httpx2.AsyncClient, url: httpx2.URL, *, private_allowed: bool
-) -> tuple[httpx2.Response, httpx2.URL]:
+async def _followed(client: httpx2.AsyncClient, url: httpx2.URL, reach: Reach) -> tuple[httpx2.Response, httpx2.URL]:
     for _ in range(MOST_REDIRECTS + 1):
-        answer = await _asked(client, url, private_allowed=private_allowed)
+        answer = await _asked(client, url, reach)
         if not answer.has_redirect_location:
             if answer.is_success:
                 return answer, url
@@ -91,9 +109,9 @@ async def _followed(
     raise RefusedError(502, f"more than {MOST_REDIRECTS} redirects")
 
 
-async def _asked(client: httpx2.AsyncClient, url: httpx2.URL, *, private_allowed: bool) -> httpx2.Response:
+async def _asked(client: httpx2.AsyncClient, url: httpx2.URL, reach: Reach) -> httpx2.Response:
     """Ask the first address of the host that may be asked, by its number; the name goes into Host and TLS."""
-    chosen = await _chosen(url, private_allowed=private_allowed)
+    chosen = await _chosen(url, reach)
     request = client.build_request(
         "GET", url.copy_with(host=str(chosen)), headers={"Host": url.netloc.decode("ascii")},
         extensions={"sni_hostname": url.host},
@@ -101,16 +119,12 @@ async def _asked(client: httpx2.AsyncClient, url: httpx2.URL, *, private_allowed
     return await client.send(request, stream=True)
 
 
-async def _chosen(url: httpx2.URL, *, private_allowed: bool) -> Address:
-    loop = asyncio.get_running_loop()
+async def _chosen(url: httpx2.URL, reach: Reach) -> Address:
     try:
-        found = await loop.getaddrinfo(url.raw_host.decode("ascii"), url.port or 0, type=socket.SOCK_STREAM)
+        addresses = await reach.resolve(url.raw_host.decode("ascii"), url.port or 0)
     except (OSError, UnicodeError) as error:
         raise RefusedError(502, f"{url.host}: there is no such host") from error
-    addresses = [ipaddress.ip_address(str(sockaddr[0]).partition("%")[0]) for *_, sockaddr in found]
-    if private_allowed:
-        return addresses[0]
-    if not addresses or not all(is_public(each) for each in addresses):
+    if not addresses or not all(map(reach.is_allowed, addresses)):
         raise RefusedError(403, f"{url.host} is an address of this machine or its network (http.fetch_private)")
     return addresses[0]
 

@@ -14,6 +14,7 @@ from hf_watch.control.server import Door
 from hf_watch.errors import ConfigError
 from hf_watch.page import doors
 from hf_watch.page.drops import Drops
+from hf_watch.page.fetching import Reach
 from hf_watch.page.guard import Guard
 from hf_watch.page.landing import sweep
 from hf_watch.page.metrics import Metrics, Standing
@@ -117,7 +118,7 @@ def page_spec(http: HttpSettings, hub_url: str) -> PageSpec | None:
         port=port,
         hosts=frozenset(each.lower() for each in http.hosts),
         token=None if http.token_file is None else _read_token(http.token_file),
-        limits=PageLimits(http.max_upload_bytes, http.fetch_private),
+        limits=PageLimits(http.max_upload_bytes, Reach.anywhere() if http.fetch_private else Reach()),
         hub_url=hub_url,
     )
 

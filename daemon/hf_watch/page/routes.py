@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from hf_watch.control.daemon import Steered
     from hf_watch.page.drops import Drop, Drops
+    from hf_watch.page.fetching import Reach
     from hf_watch.page.metrics import Metrics
     from hf_watch.page.recent import Recent
 
@@ -58,7 +59,7 @@ class PageLimits:
     """What the drop area may take."""
 
     max_upload_bytes: int
-    private_allowed: bool  # whether a URL may be one of this machine's network
+    reach: Reach  # how far a URL may lead
 
 
 class Page:
@@ -141,7 +142,7 @@ class Page:
         asked = await read_question(request, UrlQuestion)
         target = self._target(asked.target)
         path = None if asked.path is None else checked(target, asked.path)
-        async with fetched(asked.url, private_allowed=self._limits.private_allowed) as found:
+        async with fetched(asked.url, self._limits.reach) as found:
             path = path or checked(target, found.name)
             return await self._take(target, path, found.blocks, found.size_bytes, may_replace=asked.replace)
 
