@@ -306,6 +306,7 @@ def test_dotenv_sets_what_the_client_reads_but_never_over_the_environment(monkey
     assert "OTHER_THING" not in os.environ
     assert "HF_WATCH_QUIET_S" not in os.environ
     assert os.environ["HF_XET_TELEMETRY_ENABLED"] == "false"
+    assert os.environ["HF_HUB_DISABLE_TELEMETRY"] == "1"
 
 
 def test_settings_are_frozen() -> None:
