@@ -40,15 +40,15 @@ class CorruptLedgerError(LedgerError):
 
 
 class HubError(HfWatchError):
-    """The Hub or the way to it refused."""
-
-
-class RetryableError(HubError):
-    """Nothing was changed on the Hub; the same may be tried again, not before `retry_after_s`."""
+    """The Hub or the way to it refused. Where it said so, nothing is to be asked of it before `retry_after_s`."""
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class RetryableError(HubError):
+    """Nothing was changed on the Hub; the same may be tried again."""
 
 
 class UnreachableError(RetryableError):

@@ -112,16 +112,19 @@ def _from_response(error: HfHubHTTPError, text: str, phase: Phase) -> HubError:
     if status == httpx2.codes.TOO_MANY_REQUESTS:
         return RetryableError(text, retry_after_s(error.response.headers, text, time.time()))
     if known := STATUS_CLASSES.get(status):
-        return known(text)
+        return MovedError(text, _header_wait_s(error)) if known is MovedError else known(text)
     if status == httpx2.codes.REQUEST_TIMEOUT or status >= httpx2.codes.INTERNAL_SERVER_ERROR:
         return _unclear(error, text, phase)
     return RejectedError(text)
 
 
 def _unclear(error: HfHubHTTPError, text: str, phase: Phase) -> HubError:
-    if phase is Phase.COMMITTING:
-        return AmbiguousError(text)
-    return UnreachableError(text, retry_after_s(error.response.headers, "", time.time()))
+    known = AmbiguousError if phase is Phase.COMMITTING else UnreachableError
+    return known(text, _header_wait_s(error))
+
+
+def _header_wait_s(error: HfHubHTTPError) -> float | None:
+    return retry_after_s(error.response.headers, "", time.time())
 
 
 def _errno(error: OSError) -> int | None:

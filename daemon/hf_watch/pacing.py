@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from hf_watch.errors import RetryableError, UnreachableError
+from hf_watch.errors import UnreachableError
 from hf_watch.measured import PutOff
 from hf_watch.pace import CommitSize, backoff_s
+from hf_watch.repeats import Repeats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from hf_watch.budget import Budget
     from hf_watch.errors import HubError
     from hf_watch.measured import Observe
     from hf_watch.outage import Outage
+    from hf_watch.repeats import Repeated
 
 log = structlog.get_logger()
 
@@ -27,6 +29,7 @@ SHORTEST_WAIT_S = 0.001  # what rounding leaves of a wait is too little to move 
 REFUSED_RETRY_S = 60.0  # a token or repo that was refused is tried again this often
 GIVE_UP_ATTEMPTS = 6  # a single pass fails after this many in a row, about a minute of a Hub that does not answer
 NAMED_AGAIN_S = 3600.0  # what a person must see to is named again this often
+DEFERRED = "commit.deferred"
 BUDGET_SPENT = "the budget of commits or bytes is spent"
 
 
@@ -57,6 +60,7 @@ class Pacing:
         self._observe = observe
         self._is_deferred = False
         self._named_at: float | None = None
+        self._repeats = Repeats()  # since the last step that was made
 
     @property
     def is_refused(self) -> bool:
@@ -95,7 +99,7 @@ class Pacing:
         self.reason = BUDGET_SPENT
         if not self._is_deferred:
             self._is_deferred = True
-            log.info("commit.deferred", destination=self._name, reason=BUDGET_SPENT, **_waits(wait_s, files))
+            log.info(DEFERRED, destination=self._name, reason=BUDGET_SPENT, **_waits(wait_s, files))
 
     @property
     def is_outage(self) -> bool:
@@ -112,6 +116,9 @@ class Pacing:
 
     def went_well(self) -> None:
         """A step towards the Hub was made."""
+        if self.attempt:
+            self._sum_up(self._repeats.rest())
+            self._repeats = Repeats()
         self.attempt = 0
         self.reason = None
         self._is_deferred = False
@@ -136,7 +143,7 @@ class Pacing:
         """Try again later, and later each time; the attempt that failed was begun at `began`."""
         self.attempt += 1
         self._observe(PutOff(self._name, _cause(error)))
-        asked_s = error.retry_after_s if isinstance(error, RetryableError) else None
+        asked_s = error.retry_after_s
         self.not_before = began + backoff_s(self.attempt, self._unit_random(), asked_s)
         self.reason = str(error)
         wait_s = max(0.0, self.not_before - self._clock())
@@ -144,9 +151,15 @@ class Pacing:
             self._outage.began(began)
         if asked_s is not None:
             self._budget.hold(wait_s)
-        log.warning(
-            "commit.deferred", destination=self._name, reason=self.reason, attempt=self.attempt, **_waits(wait_s, files)
-        )
+        if self._repeats.tells(DEFERRED, self.reason, "", self._clock()):
+            log.warning(
+                DEFERRED, destination=self._name, reason=self.reason, attempt=self.attempt, **_waits(wait_s, files)
+            )
+        self._sum_up(self._repeats.due(self._clock()))
+
+    def _sum_up(self, sums: Iterable[Repeated]) -> None:
+        for each in sums:
+            log.warning(DEFERRED, destination=self._name, reason=each.reason, repeated=each.count, attempt=self.attempt)
 
     def refused(self, error: HubError, files: int) -> None:
         """A person must act: try again slowly; say so at once, and then every hour."""

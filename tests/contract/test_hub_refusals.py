@@ -182,6 +182,18 @@ def test_what_the_hub_asks_to_wait(subject: Subject, fault: Fault, wait_s: float
     assert raised.retry_after_s == wait_s
 
 
+@pytest.mark.parametrize("status", [408, 409, 412, 500, 503, 504])
+def test_whatever_stands_in_the_way_of_a_commit_may_ask_to_wait(subject: Subject, status: int) -> None:
+    raised = subject.call("commit", _error(status, "busy", Retry_After="37"))
+    assert isinstance(raised, AmbiguousError if status == 408 or status >= 500 else MovedError)
+    assert raised.retry_after_s == 37.0
+
+
+def test_a_file_that_the_client_cannot_decode_is_refused(subject: Subject) -> None:
+    with pytest.raises(RejectedError):
+        subject.commit([*subject.stage(".gitignore", b"\xff\xfe")])
+
+
 def test_a_date_to_wait_for(subject: Subject) -> None:
     raised = subject.call("commit", _error(429, "slow", Retry_After=formatdate(time.time() + 100, usegmt=True)))
     assert isinstance(raised, RetryableError)

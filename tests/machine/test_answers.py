@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
+from hf_watch.commands import Retry
 from hf_watch.errors import (
     AmbiguousError,
     MovedError,
@@ -25,6 +26,7 @@ from hf_watch.errors import (
 from hf_watch.filters import Filter
 from hf_watch.ledger.ledger import Ledger
 from hf_watch.model import Created
+from hf_watch.repeats import TOLD_FIRST
 from tests.disk import fill, numbered
 from tests.engine import DESTINATION, Engine, target_spec
 from tests.fake_hub import FakeHub, Fault, lost_answer
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from hf_watch.model import Staged, Upload
+    from hf_watch.errors import HubError
+    from hf_watch.model import Batch, Receipt, Staged, Upload
 
 
 @pytest.fixture
@@ -65,19 +68,33 @@ def test_a_commit_whose_answer_was_lost_is_found_by_its_id_and_not_made_again(tm
     assert [each["commit"] for each in logs if each["event"] == "commit.found"] == [hub.repo.head]
 
 
+class Noting(FakeHub):
+    """Keeps the parents that commits name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parents: list[str | None] = []
+
+    def commit(self, batch: Batch, parent: str | None = None) -> Receipt:
+        self.parents.append(parent)
+        return super().commit(batch, parent)
+
+
 def test_a_commit_that_did_not_land_is_repeated_with_the_head_as_its_parent(tmp_path: Path, drop: Path) -> None:
-    parents: list[str | None] = []
-
-    class Noting(FakeHub):
-        def commit(self, batch, parent=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202  only passed on
-            parents.append(parent)
-            return super().commit(batch, parent)
-
     hub = Noting()
     hub.fail("commit", NOT_LANDED)
     _engine(tmp_path, drop, hub).sync()
     assert hub.repo.files == PUBLISHED
-    assert parents == [None, "0" * 40]
+    assert hub.parents == [None, "0" * 40]
+
+
+def test_what_was_refused_for_now_is_sent_again_as_it_is_without_a_parent(tmp_path: Path, drop: Path) -> None:
+    hub = Noting()
+    hub.fail("commit", RETRYABLE, Fault(MovedError("409: Another commit operation is in progress")))
+    _engine(tmp_path, drop, hub).sync()
+    assert hub.repo.files == PUBLISHED
+    assert hub.parents == [None] * 3
+    assert hub.calls.count("stage") == 1
 
 
 def test_a_commit_that_lands_while_it_is_repeated_is_not_made_twice(tmp_path: Path, drop: Path) -> None:
@@ -157,6 +174,31 @@ def test_a_lost_answer_that_nobody_waited_for_is_looked_up_at_the_next_start(tmp
 # Refusals for now.
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        RetryableError("429: Too Many Requests", 500.0),
+        UnreachableError("503: Service Unavailable", 500.0),
+        AmbiguousError("503: Service Unavailable", 500.0),
+        MovedError("409: Another commit operation is in progress", 500.0),
+    ],
+)
+def test_nothing_is_asked_before_the_time_that_the_hub_asked_for(tmp_path: Path, drop: Path, error: HubError) -> None:
+    hub = FakeHub()
+    hub.fail("commit", Fault(error))
+    engine = _engine(tmp_path, drop, hub)
+    times: list[float] = []
+    hub.on_call = lambda _: times.append(engine.clock())
+    with engine.running() as running:
+        while not hub.calls.count("commit"):
+            running.turn()
+        refused_at, asked = engine.clock(), len(times)
+        running.worker._inbox.ask(Retry(0, ""))
+        running.go_on(510.0)
+    assert min(times[asked:]) - refused_at >= 500.0
+    assert hub.repo.files == PUBLISHED
+
+
 def test_what_is_staged_stays_in_hand_until_the_time_that_the_hub_asked_for(tmp_path: Path, drop: Path) -> None:
     hub = FakeHub()
     hub.fail("commit", Fault(RetryableError("429: Too Many Requests", retry_after_s=500.0)))
@@ -210,7 +252,7 @@ def test_an_outage_costs_one_light_request_a_minute_and_ends_within_a_minute(tmp
     hub = FakeHub()
     engine = _engine(tmp_path, drop, hub)
     down = Fault(UnreachableError("no answer from hub.example: Connection refused"))
-    with engine.running() as running:
+    with capture_logs() as logs, engine.running() as running:
         running.go_on(10.0)
         for verb in ("head", "stage", "paths_info", "commit"):
             hub.fail(verb, *[down] * 10_000)
@@ -220,9 +262,19 @@ def test_an_outage_costs_one_light_request_a_minute_and_ends_within_a_minute(tmp
         running.go_on(4 * 3_600.0)
         assert len(hub.calls) <= 4 * 60 + 10
         assert set(hub.calls[2:]) == {"head"}, "nothing is read or sent only to learn that the Hub is down"
+        asked = len(hub.calls)
         hub.script.clear()
         running.go_on(65.0)
         assert len(hub.repo.files) == 102
+        told = [each for each in logs if each["event"] == "commit.deferred"]
+        assert TOLD_FIRST < len(told) <= TOLD_FIRST + 10
+        assert abs(TOLD_FIRST + sum(each.get("repeated", 0) for each in told) - asked) <= 2, "none is passed over"
+        hub.fail("stage", down)
+        fill(drop, {"later": b"later"})
+        running.worker._targets[0].rescan(engine.clock())
+        running.go_on(65.0)
+        [again] = [each for each in logs if each["event"] == "commit.deferred"][len(told) :]
+        assert "repeated" not in again, "the next outage is news"
 
 
 def test_an_outage_that_ends_in_a_refusal_has_ended(tmp_path: Path, drop: Path) -> None:
@@ -291,6 +343,33 @@ def test_a_refused_token_is_read_again_and_tried_slowly(tmp_path: Path, drop: Pa
     assert hub.calls.count("refresh_token") == 4
     assert hub.repo.files == PUBLISHED
     assert sum(each["event"] == "destination.refused" for each in logs) == 1
+
+
+def test_a_refusal_is_named_once_and_then_every_hour(tmp_path: Path, drop: Path) -> None:
+    hub = FakeHub()
+    hub.fail("check_write", *[Fault(UnauthorizedError("403: Forbidden"))] * 1_000)
+    with capture_logs() as logs, _engine(tmp_path, drop, hub).running() as running:
+        running.go_on(4 * 3_600.0 + 30.0)
+        assert len(hub.calls) <= 2 * 4 * 60 + 10
+        assert running.worker.left() == len(PUBLISHED), "it goes on collecting"
+    assert [each["log_level"] for each in logs if each["event"] == "destination.refused"] == ["error"] * 5
+
+
+def test_a_delete_of_what_somebody_else_deletes_in_between_is_dropped(tmp_path: Path, drop: Path) -> None:
+    hub = FakeHub()
+    engine = _engine(tmp_path, drop, hub, on_delete="mirror")
+    engine.sync()
+    (drop / "a").unlink()
+    fill(drop, {"c": b"c"})
+    with engine.running() as running:
+
+        def delete_first(verb: str) -> None:
+            if verb == "commit" and "incoming/a" in hub.repo.files:
+                hub.repo.apply("", "theirs", {}, ["incoming/a"])
+
+        hub.on_call = delete_first
+        running.go_on(120.0)
+    assert hub.repo.files == {"incoming/b": b"b", "incoming/c": b"c"}
 
 
 def test_a_refused_token_fails_a_single_pass_at_once(tmp_path: Path, drop: Path) -> None:

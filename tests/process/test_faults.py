@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch.local_hub import Fault, LocalHub
+from hf_watch.local_hub import Fault, LocalHub, Token
 from tests.eventually import eventually
 from tests.running import environment, run, running
 
@@ -55,6 +55,23 @@ def test_a_stop_does_not_wait_for_a_hub_that_hangs_and_the_next_start_publishes(
     hub.faults.clear()
     assert run(_arguments("sync", drop, tmp_path), env, tmp_path).returncode == 0
     assert hub.read("dataset", "acme/drop", "incoming/a") == b"a"
+
+
+def test_a_token_that_is_renewed_in_its_file_is_read_again(drop: Path, tmp_path: Path) -> None:
+    good, place = "hf_" + "g" * 32, tmp_path / "token"
+    place.write_text("hf_" + "b" * 32)
+    with LocalHub(tmp_path / "hub", tokens={good: Token("acme")}) as hub:
+        hub.create_repo("dataset", "acme/drop", private=True)
+        env = environment(hub.url, tmp_path, HF_TOKEN_PATH=str(place))
+        del env["HF_TOKEN"]
+        with running(_arguments("run", drop, tmp_path), env, tmp_path / "log") as daemon:
+            (refused,) = daemon.wait_for("destination.refused")
+            assert refused["level"] == "error"
+            place.write_text(good)
+            retry = ["retry", "--state-dir", str(tmp_path / "state")]  # else it is tried again in a minute
+            assert run(retry, env, tmp_path).returncode == 0
+            eventually(lambda: "incoming/a" in hub.files("dataset", "acme/drop"), "it is published")
+            assert daemon.stop() == 0
 
 
 def test_a_ledger_of_a_newer_release_is_not_touched(hub: LocalHub, drop: Path, tmp_path: Path) -> None:
