@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from huggingface_hub import HfApi, set_client_factory
 from huggingface_hub.utils._http import default_client_factory
+
+if TYPE_CHECKING:
+    from hf_watch.local_hub import LocalHub
 
 TOKEN = "hf_" + "v" * 32
 
@@ -17,3 +22,8 @@ def visitor(endpoint: str, token: str | bool = TOKEN) -> HfApi:
 def headers(token: str = TOKEN) -> dict[str, str]:
     """What a bare HTTP request says to be that somebody."""
     return {"Authorization": f"Bearer {token}"}
+
+
+def asked(hub: LocalHub, beginning: str) -> list[tuple[str, int]]:
+    """The requests whose path begins so: what was asked, and the status."""
+    return [(each.method, each.status) for each in hub.requests if each.path.startswith(beginning)]

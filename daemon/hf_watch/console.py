@@ -206,6 +206,11 @@ def status_text(status: StatusView) -> Iterator[str]:
 
 def _status_row(target: TargetView) -> tuple[str, ...]:
     last = target.last_commit
+    return *standing_cells(target), "-" if last is None else age_text(last.at), next_cell(target)
+
+
+def standing_cells(target: TargetView) -> tuple[str, ...]:
+    """How a target stands: its name, its state, the paths that wait, fly, were set aside, went today; the oldest."""
     return (
         target.target,
         target.state,
@@ -214,13 +219,14 @@ def _status_row(target: TargetView) -> tuple[str, ...]:
         str(target.quarantined),
         str(target.published_today),
         "-" if target.oldest_s is None else duration_text(target.oldest_s),
-        "-" if last is None else age_text(last.at),
-        "-" if target.next_commit_s is None else _in_text(target.next_commit_s),
     )
 
 
-def _in_text(seconds: float) -> str:
-    return "now" if seconds < 1 else f"in {duration_text(seconds)}"
+def next_cell(target: TargetView) -> str:
+    """When its next commit goes."""
+    if target.next_commit_s is None:
+        return "-"
+    return "now" if target.next_commit_s < 1 else f"in {duration_text(target.next_commit_s)}"
 
 
 def age_text(stamp: str) -> str:

@@ -14,7 +14,7 @@ from hf_watch.hub_transport import install_client
 from hf_watch.local_hub import Fault, LocalHub
 from hf_watch.model import Destination, Fingerprint, Snapshot, Upload
 from hf_watch.scan import digest_of
-from tests.visitor import visitor
+from tests.visitor import asked, visitor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,11 +29,6 @@ def _hub(tmp_path: Path) -> Iterator[LocalHub]:
     with LocalHub(tmp_path / "hub", open_namespaces=True) as hub:
         hub.create_repo("model", REPO)
         yield hub
-
-
-def asked(hub: LocalHub, beginning: str) -> list[tuple[str, int]]:
-    """The requests whose path begins so: what was asked, and the status."""
-    return [(each.method, each.status) for each in hub.requests if each.path.startswith(beginning)]
 
 
 def test_a_large_file_goes_there_and_comes_back(hub: LocalHub, tmp_path: Path) -> None:

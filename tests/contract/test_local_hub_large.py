@@ -14,7 +14,7 @@ import pytest
 
 from hf_watch.local_hub import LocalHub
 from tests.running import environment
-from tests.visitor import headers, visitor
+from tests.visitor import asked, headers, visitor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,11 +34,6 @@ def _hub(tmp_path: Path) -> Iterator[LocalHub]:
     with LocalHub(tmp_path / "hub", open_namespaces=True) as hub:
         hub.create_repo("model", REPO)
         yield hub
-
-
-def asked(hub: LocalHub, beginning: str) -> list[tuple[str, int]]:
-    """The requests whose path begins so: what was asked, and the status."""
-    return [(each.method, each.status) for each in hub.requests if each.path.startswith(beginning)]
 
 
 def name_of(raw: bytes) -> str:

@@ -33,17 +33,6 @@ NEVER_S = 1e9
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    (tmp_path / "root").mkdir()
-    return (tmp_path / "root").resolve()
-
-
-@pytest.fixture
-def faulty() -> Faulty:
-    return Faulty()
-
-
-@pytest.fixture
 def watch(root: Path, faulty: Faulty) -> Iterator[RootWatch]:
     watch = RootWatch(str(root), Mirror(str(root)), open_kernel=faulty.open, retry_s=0.01)
     yield watch

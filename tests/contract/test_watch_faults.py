@@ -25,17 +25,6 @@ if TYPE_CHECKING:
     from hf_watch.model import Change, Gap
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    (tmp_path / "root").mkdir()
-    return (tmp_path / "root").resolve()
-
-
-@pytest.fixture
-def faulty() -> Faulty:
-    return Faulty()
-
-
 def write(path: Path) -> None:
     path.write_text("x")
 

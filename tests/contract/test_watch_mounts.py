@@ -6,7 +6,6 @@ the system does not let a user have namespaces, test_watch_faults.py shows the s
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +13,9 @@ from pathlib import Path
 import pytest
 
 from hf_watch.watches import RootWatch, reasons
+from tests import namespace
 from tests.eventually import eventually
 from tests.mirror import Mirror, mirrored, seen, watched
-
-NAMESPACE = ["unshare", "--map-root-user", "--mount"]
-REPOSITORY = Path(__file__).parents[2]
 
 
 def mount(*arguments: str) -> None:
@@ -129,21 +126,11 @@ SCENARIOS = {
 }
 
 
-def namespaces_can_be_had() -> bool:
-    try:
-        return subprocess.run([*NAMESPACE, "true"], check=False, capture_output=True).returncode == 0
-    except FileNotFoundError:
-        return False
-
-
-if namespaces_can_be_had():  # CI takes a skipped test for a failed one
+if namespace.can_be_had():  # CI takes a skipped test for a failed one
 
     @pytest.mark.parametrize("scenario", SCENARIOS)
     def test_mounts(tmp_path: Path, scenario: str) -> None:
-        command = [*NAMESPACE, sys.executable, __file__, scenario, str(tmp_path.resolve())]
-        environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'daemon'}"}
-        done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        namespace.play(__file__, scenario, tmp_path)
 
 
 if __name__ == "__main__":

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
-from hf_watch.local_hub import LocalHub
 from tests import bounds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-
-@pytest.fixture(name="hub")
-def _hub(tmp_path: Path) -> Iterator[LocalHub]:
-    with LocalHub(tmp_path / "hub", open_namespaces=True) as hub:
-        yield hub
+    from hf_watch.local_hub import LocalHub
 
 
 def test_large_files_due_at_once_take_no_more_memory_than_stated(hub: LocalHub, tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ import pytest
 
 from hf_watch.control import place
 from hf_watch.control.client import connected
-from hf_watch.local_hub import LocalHub
 from hf_watch.local_hub.faults import Fault
 from tests.disk import numbered
 from tests.eventually import eventually
@@ -21,21 +20,11 @@ from tests.running import environment, run, running
 from tests.steered import DEST, Place, flushed_under_a_storm, held
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    from hf_watch.local_hub import LocalHub
+
 CLIENTS = 100
-
-
-@pytest.fixture(name="hub")
-def _hub(tmp_path: Path) -> Iterator[LocalHub]:
-    with LocalHub(tmp_path / "hub", open_namespaces=True) as hub:
-        yield hub
-
-
-@pytest.fixture(name="at")
-def _at(tmp_path: Path, hub: LocalHub) -> Place:
-    return Place(tmp_path, hub)
 
 
 def test_status_says_that_all_is_well_and_that_nothing_runs(hub: LocalHub, at: Place) -> None:

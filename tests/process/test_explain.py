@@ -5,23 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from hf_watch.local_hub import LocalHub
 from tests.disk import fill
 from tests.eventually import eventually
 from tests.running import environment, run
 from tests.steered import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[LocalHub]:
-    with LocalHub(tmp_path / "hub", open_namespaces=True) as hub:
-        yield hub
+    from hf_watch.local_hub import LocalHub
 
 
 def test_the_starter_configuration_passes_check(tmp_path: Path, hub: LocalHub) -> None:

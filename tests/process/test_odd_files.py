@@ -8,23 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch.local_hub import LocalHub
 from tests.disk import fill
 from tests.eventually import eventually
 from tests.running import environment, running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from hf_watch.local_hub import LocalHub
 
 DEST = "hf://datasets/acme/drop"
 QUICK = ["--quiet-s", "0.2", "--create-repo"]
-
-
-@pytest.fixture(name="hub")
-def _hub(tmp_path: Path) -> Iterator[LocalHub]:
-    with LocalHub(tmp_path / "hub", open_namespaces=True) as hub:
-        yield hub
 
 
 @pytest.fixture(name="drop")

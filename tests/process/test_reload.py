@@ -8,21 +8,13 @@ import pty
 import signal
 from typing import TYPE_CHECKING
 
-import pytest
-
-from hf_watch.local_hub import LocalHub
 from tests.eventually import eventually
 from tests.running import COMMAND, environment, run, running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-
-@pytest.fixture(name="hub")
-def _hub(tmp_path: Path) -> Iterator[LocalHub]:
-    with LocalHub(tmp_path / "hub", open_namespaces=True) as hub:
-        yield hub
+    from hf_watch.local_hub import LocalHub
 
 
 def _target(directory: Path, repo: str, **more: object) -> str:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -19,17 +19,8 @@ from hf_watch.local_hub import LocalHub
 from tests.eventually import eventually
 from tests.running import environment, run, running
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 DEST = "hf://datasets/acme/drop/incoming"
 QUICK = ["--quiet-s", "0.1", "--create-repo"]
-
-
-@pytest.fixture(name="hub")
-def _hub(tmp_path: Path) -> Iterator[LocalHub]:
-    with LocalHub(tmp_path / "hub", open_namespaces=True) as hub:
-        yield hub
 
 
 @pytest.fixture(name="drop")

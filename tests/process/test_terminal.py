@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch.local_hub import LocalHub
 from hf_watch.local_hub.faults import Fault
 from tests.eventually import eventually
 from tests.steered import DEST, Place
 from tests.terminal import CTRL_C, on_terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
+    from hf_watch.local_hub import LocalHub
     from tests.terminal import Session
 
 LARGE_BYTES = 40 << 20  # above what is held in memory
@@ -27,17 +26,6 @@ PAINTS = re.compile(rb"\x1b\[\d+A")  # up, to where the picture begins
 COLOURS = re.compile(rb"\x1b\[[0-9;]*3\d[;m]")
 HIDDEN_CURSOR = b"\x1b[?25l"
 OTHER_SCREEN = b"\x1b[?1049h"
-
-
-@pytest.fixture(name="hub")
-def _hub(tmp_path: Path) -> Iterator[LocalHub]:
-    with LocalHub(tmp_path / "hub", open_namespaces=True) as hub:
-        yield hub
-
-
-@pytest.fixture(name="at")
-def _at(tmp_path: Path, hub: LocalHub) -> Place:
-    return Place(tmp_path, hub)
 
 
 def _run(

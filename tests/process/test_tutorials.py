@@ -9,22 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch.local_hub import LocalHub
 from hf_watch.settings import Settings
 from tests.running import environment
 from tests.tutorials import blocks_of, follow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from hf_watch.local_hub import LocalHub
 
 LOCAL_LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 DOCS = Path(__file__).parents[2] / "docs"
-
-
-@pytest.fixture(name="hub")
-def _hub(tmp_path: Path) -> Iterator[LocalHub]:
-    with LocalHub(tmp_path / "hub", open_namespaces=True) as hub:
-        yield hub
 
 
 def _follow(page: str, tmp_path: Path, hub: LocalHub) -> int:

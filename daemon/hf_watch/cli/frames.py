@@ -10,7 +10,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from hf_watch.console import age_text, duration_text, size_text
+from hf_watch.console import age_text, next_cell, size_text, standing_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,28 +45,11 @@ def targets(found: Sequence[TargetView], width: int, most: int) -> RenderableTyp
         table.add_column(heading, justify="left" if number < 2 else "right", no_wrap=True, overflow="crop")
     room = width - (sum(len(each) + 2 for each in headings[1:]) if is_wide else 29)
     for target in found[:most]:
-        cells = _cells(target)[: len(headings)]
+        cells = (*standing_cells(target), next_cell(target))[: len(headings)]
         table.add_row(shortened(target.target, max(room, 8)), Text(cells[1], STYLES.get(cells[1], "")), *cells[2:])
     if len(found) > most:
         return Group(table, Text(f"and {len(found) - most} more: hf-watch status", "dim"))
     return table
-
-
-def _cells(target: TargetView) -> tuple[str, ...]:
-    return (
-        target.target,
-        target.state,
-        str(target.waiting),
-        str(target.in_flight),
-        str(target.quarantined),
-        str(target.published_today),
-        "-" if target.oldest_s is None else duration_text(target.oldest_s),
-        "-" if target.next_commit_s is None else _next_text(target.next_commit_s),
-    )
-
-
-def _next_text(seconds: float) -> str:
-    return "now" if seconds < 1 else f"in {duration_text(seconds)}"
 
 
 def _reasons(status: StatusView, width: int, most: int) -> Iterator[Text]:
