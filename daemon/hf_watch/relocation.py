@@ -38,9 +38,9 @@ PRIVATE_SUFFIX = ".tmp"
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def rename_new(old: str, new: str) -> None:
+def rename_new(old: str, new: str, old_dir_fd: int = AT_FDCWD, new_dir_fd: int = AT_FDCWD) -> None:
     """Rename, unless something stands at `new`: FileExistsError then. Other OSErrors as rename(2) has them."""
-    if _libc.renameat2(AT_FDCWD, os.fsencode(old), AT_FDCWD, os.fsencode(new), RENAME_NOREPLACE):
+    if _libc.renameat2(old_dir_fd, os.fsencode(old), new_dir_fd, os.fsencode(new), RENAME_NOREPLACE):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), old, None, new)
 
@@ -136,7 +136,7 @@ def _copied(place: str, new: str, fd: int, has_come: Callable[[], bool]) -> bool
         os.unlink(arriving)
         return False
     try:
-        _link_new(arriving, new)
+        name_new(arriving, new)
     finally:
         with suppress(FileNotFoundError):
             os.unlink(arriving)
@@ -145,14 +145,17 @@ def _copied(place: str, new: str, fd: int, has_come: Callable[[], bool]) -> bool
     return True
 
 
-def _link_new(old: str, new: str) -> None:
-    """Give a finished copy its name, unless something stands there; by a link where no rename can be told so."""
+def name_new(old: str, new: str, old_dir_fd: int = AT_FDCWD, new_dir_fd: int = AT_FDCWD) -> None:
+    """Give a file that nobody else knows its name, unless something stands there: FileExistsError then.
+
+    By a link where no rename can be told so: the old name may be left.
+    """
     try:
-        rename_new(old, new)
+        rename_new(old, new, old_dir_fd, new_dir_fd)
     except OSError as error:
         if error.errno not in NOT_BY_RENAME:
             raise
-        os.link(old, new, follow_symlinks=False)
+        os.link(old, new, src_dir_fd=old_dir_fd, dst_dir_fd=new_dir_fd, follow_symlinks=False)
 
 
 def _fresh(path: str, _flags: int) -> int:

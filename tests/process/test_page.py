@@ -130,6 +130,21 @@ def test_an_upload_is_whole_or_not_there_and_within_its_bounds(tmp_path: Path, h
         assert hub.read("dataset", "acme/drop", "incoming/new/dir/a.bin") == b"abc"
 
 
+def test_while_a_file_is_uploaded_nobody_else_uploads_it(tmp_path: Path, hub: LocalHub) -> None:
+    with _opened(tmp_path, hub) as page:
+        head = f"POST /v1/upload?target=drop&path=big HTTP/1.1\r\nHost: {page.netloc}\r\nContent-Length: 4\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", page.http.base_url.port or 0)) as first:
+            first.sendall(head.encode() + b"fi")
+            eventually(lambda: any(page.place.drop.glob(".hf-watch-*.part")), "the upload has begun")
+            assert page.upload("big", b"second").status_code == 409
+            assert page.upload("other", b"other").status_code == 200
+            first.sendall(b"rs")
+            first.settimeout(60.0)
+            assert first.recv(12) == b"HTTP/1.1 200"
+        assert (page.place.drop / "big").read_bytes() == b"firs"
+        assert page.upload("big", b"third").status_code == 409
+
+
 def test_an_upload_of_unknown_length_ends_at_the_limit(tmp_path: Path, hub: LocalHub) -> None:
     with _opened(tmp_path, hub, HF_WATCH_HTTP__MAX_UPLOAD_BYTES="3000000") as page:
         head = f"POST /v1/upload?target=drop&path=big HTTP/1.1\r\nHost: {page.netloc}\r\n"

@@ -7,7 +7,7 @@ import ipaddress
 import pytest
 
 from hf_watch.measured import Delivery, Published, SetAside, Skipped
-from hf_watch.page.drops import Drops
+from hf_watch.page.drops import Drop, Drops
 from hf_watch.page.fetching import is_public
 from hf_watch.page.recent import Minute, Recent, Totals
 from hf_watch.setting_values import split_address
@@ -40,11 +40,16 @@ def test_the_last_hour_is_sixty_minutes_and_the_one_under_way() -> None:
     assert minutes[-1] == Minute(3, 0, None)
 
 
+def _dropped(drops: Drops, path: str, size_bytes: int) -> Drop:
+    with drops.expecting("drop", path, size_bytes):
+        pass
+    return drops.add("drop", path, size_bytes)
+
+
 def test_a_drop_is_followed_until_its_commit_and_others_are_not() -> None:
     drops = Drops()
     drops.observe(Published("d", "c0", 3, 0.1, (DELIVERY,)))
-    drops.expect("drop", "a.txt", 3)
-    waiting = drops.add("drop", "a.txt", 3)
+    waiting = _dropped(drops, "a.txt", 3)
     assert drops.since(0, 10) == [waiting]
     drops.observe(Published("d", "c1", 3, 0.1, (DELIVERY._replace(size_bytes=4), DELIVERY._replace(path="b.txt"))))
     assert drops.since(waiting.number, 10) == []
@@ -57,8 +62,8 @@ def test_a_drop_is_followed_until_its_commit_and_others_are_not() -> None:
 
 def test_what_is_told_before_the_drop_is_noted_counts() -> None:
     drops = Drops()
-    drops.expect("drop", "a.txt", 3)
-    drops.observe(Skipped("drop", "a.txt", "in/a.txt", "unchanged"))
+    with drops.expecting("drop", "a.txt", 3):
+        drops.observe(Skipped("drop", "a.txt", "in/a.txt", "unchanged"))
     assert drops.since(0, 10) == []
     drops.add("drop", "a.txt", 3)
     assert [each.fate for each in drops.since(0, 10)] == ["unchanged"]
@@ -66,8 +71,7 @@ def test_what_is_told_before_the_drop_is_noted_counts() -> None:
 
 def test_a_drop_in_quarantine_may_be_published_yet() -> None:
     drops = Drops()
-    drops.expect("drop", "a.txt", 3)
-    drops.add("drop", "a.txt", 3)
+    _dropped(drops, "a.txt", 3)
     drops.observe(SetAside("drop", "a.txt", "bad"))
     [aside] = drops.since(0, 10)
     assert (aside.fate, aside.reason) == ("quarantined", "bad")
@@ -75,11 +79,21 @@ def test_a_drop_in_quarantine_may_be_published_yet() -> None:
     assert [each.fate for each in drops.since(aside.number, 10)] == ["published"]
 
 
+def test_what_was_not_put_there_is_not_followed_and_what_was_there_before_is() -> None:
+    drops = Drops()
+    with pytest.raises(FileExistsError), drops.expecting("drop", "b.txt", 3):
+        raise FileExistsError
+    first = _dropped(drops, "a.txt", 3)
+    with pytest.raises(FileExistsError), drops.expecting("drop", "a.txt", 4):
+        raise FileExistsError
+    drops.observe(Published("d", "c1", 6, 0.1, (DELIVERY, DELIVERY._replace(path="b.txt"))))
+    assert [(each.path, each.fate) for each in drops.since(first.number, 10)] == [("a.txt", "published")]
+
+
 def test_the_oldest_drops_are_forgotten() -> None:
     drops = Drops(most=2)
     for name in ("a", "b", "c"):
-        drops.expect("drop", name, 1)
-        drops.add("drop", name, 1)
+        _dropped(drops, name, 1)
     assert [each.path for each in drops.since(0, 10)] == ["b", "c"]
     assert [each.path for each in drops.since(0, 1)] == ["b"]
 

@@ -8,6 +8,7 @@ interpreter's.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -68,9 +69,22 @@ class Drops:
             return True
         return self._expected.pop(news.key, None) is not None
 
-    def expect(self, target: str, path: str, size_bytes: int) -> None:
-        """Listen for what becomes of a file, from right before it is put where the watch sees it; on any thread."""
-        self._expected[target, path] = size_bytes
+    @contextmanager
+    def expecting(self, target: str, path: str, size_bytes: int) -> Iterator[None]:
+        """Listen for what becomes of a file, from right before it is put where the watch sees it; on any thread.
+
+        A file that is not put there, by an OSError, leaves what was listened for before.
+        """
+        key = (target, path)
+        before = self._expected.get(key)
+        self._expected[key] = size_bytes
+        try:
+            yield
+        except OSError:
+            self._expected.pop(key, None)
+            if before is not None:
+                self._expected[key] = before
+            raise
 
     def add(self, target: str, path: str, size_bytes: int) -> Drop:
         """It was put there."""

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 from hf_watch.errors import HfWatchError
 from hf_watch.mapping import Unpublishable
 from hf_watch.paths import printable
+from hf_watch.relocation import name_new
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from hf_watch.control.daemon import Steered
 
@@ -74,8 +76,11 @@ class Landing:
                 view = view[os.write(self.fd, view) :]
         self.size_bytes += len(block)
 
-    def place(self, path: str, *, may_replace: bool, about_to: Callable[[], None]) -> None:
-        """Rename it to `path`, which `checked` gave, after `about_to`; RefusedError 409 when something is there."""
+    def place(self, path: str, *, may_replace: bool, naming: AbstractContextManager[None]) -> None:
+        """Give it the name `path`, which `checked` gave, within `naming`.
+
+        RefusedError 409 when something is there, or comes there at the same time: nothing is replaced unasked.
+        """
         directory, _, name = path.rpartition("/")
         with _translated():
             os.fsync(self.fd)  # it is said to be there: it must survive power loss
@@ -83,8 +88,12 @@ class Landing:
             try:
                 if not may_replace and _is_there(fd, name):
                     raise RefusedError(409, f"{printable(path)} is there already")
-                about_to()
-                os.rename(self.temporary, name, src_dir_fd=self.root_fd, dst_dir_fd=fd)
+                with naming:
+                    if may_replace:
+                        os.rename(self.temporary, name, src_dir_fd=self.root_fd, dst_dir_fd=fd)
+                    else:
+                        name_new(self.temporary, name, self.root_fd, fd)
+                os.fsync(fd)
             finally:
                 os.close(fd)
 
@@ -126,6 +135,7 @@ def _opened_below(root_fd: int, names: list[str]) -> int:
     for name in names:
         with suppress(FileExistsError):
             os.mkdir(name, dir_fd=fd)
+            os.fsync(fd)
         try:
             below = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
         finally:
@@ -154,5 +164,5 @@ def _translated() -> Iterator[None]:
 _STATUSES = {
     errno.ENOSPC: 507, errno.EDQUOT: 507, errno.EFBIG: 507, errno.ENOENT: 503, errno.EROFS: 503, errno.EACCES: 503,
     errno.EPERM: 503, errno.EIO: 503, errno.EMFILE: 503, errno.ENFILE: 503, errno.ENOTDIR: 409, errno.ELOOP: 409,
-    errno.EISDIR: 409, errno.ENOTEMPTY: 409, errno.ENAMETOOLONG: 422, errno.EINVAL: 422,
+    errno.EISDIR: 409, errno.EEXIST: 409, errno.ENOTEMPTY: 409, errno.ENAMETOOLONG: 422, errno.EINVAL: 422,
 }  # fmt: skip

@@ -74,7 +74,7 @@ class Page:
         self._recent = recent
         self._drops = drops
         self._limits = limits
-        self._uploads = 0
+        self._arriving: set[tuple[str, str]] = set()  # targets and paths
 
     def app(self) -> Starlette:
         """The ASGI application, without the guard."""
@@ -157,13 +157,13 @@ class Page:
     ) -> DropView:
         if expected > self._limits.max_upload_bytes:
             raise self._too_large()
-        with self._slot(), landing(target.directory, max(expected, 0)) as file:
+        with self._slot(target.name, path), landing(target.directory, max(expected, 0)) as file:
             async for block in _gathered(blocks):
                 if file.size_bytes + len(block) > self._limits.max_upload_bytes:
                     raise self._too_large()
                 await anyio.to_thread.run_sync(file.write, block)
-            expect = partial(self._drops.expect, target.name, path, file.size_bytes)
-            await anyio.to_thread.run_sync(partial(file.place, path, may_replace=may_replace, about_to=expect))
+            naming = self._drops.expecting(target.name, path, file.size_bytes)
+            await anyio.to_thread.run_sync(partial(file.place, path, may_replace=may_replace, naming=naming))
             drop = self._drops.add(target.name, path, file.size_bytes)
         return self._drop_view(drop)
 
@@ -173,14 +173,17 @@ class Page:
         )
 
     @contextmanager
-    def _slot(self) -> Iterator[None]:
-        if self._uploads >= UPLOADS_AT_A_TIME:
+    def _slot(self, target: str, path: str) -> Iterator[None]:
+        """One of few, and the only one for this file: what becomes of it is followed by its name."""
+        if (target, path) in self._arriving:
+            raise RefusedError(409, f"{printable(path)} is being uploaded already")
+        if len(self._arriving) >= UPLOADS_AT_A_TIME:
             raise RefusedError(503, f"{UPLOADS_AT_A_TIME} uploads are under way already; try again in a moment")
-        self._uploads += 1
+        self._arriving.add((target, path))
         try:
             yield
         finally:
-            self._uploads -= 1
+            self._arriving.remove((target, path))
 
     def _drop_view(self, drop: Drop) -> DropView:
         commit_url = file_url = None

@@ -1,0 +1,97 @@
+"""Files put into a watched directory: whole or not at all, and never in another one's place unasked."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hf_watch.page.landing import RefusedError, landing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+AT_ONCE = 8
+
+
+def _land(
+    root: Path,
+    path: str,
+    content: bytes,
+    naming: AbstractContextManager[None] | None = None,
+    *,
+    may_replace: bool = False,
+) -> int:
+    """Put a file there: 200, or what it is refused with."""
+    try:
+        with landing(str(root), len(content)) as file:
+            file.write(content)
+            file.place(path, may_replace=may_replace, naming=naming or nullcontext())
+    except RefusedError as error:
+        return error.status
+    return 200
+
+
+def _names(directory: Path) -> set[str]:
+    return {each.name for each in directory.iterdir()}
+
+
+@contextmanager
+def _appearing(file: Path) -> Iterator[None]:
+    """Right before the upload gets its name, somebody else writes a file there."""
+    file.write_text("somebody else's")
+    yield
+
+
+def test_a_file_that_appears_at_the_last_moment_stays(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    for path in ("a.txt", "sub/a.txt"):
+        assert _land(tmp_path, path, b"ours", _appearing(tmp_path / path)) == 409
+        assert (tmp_path / path).read_text() == "somebody else's"
+    assert _names(tmp_path) == {"a.txt", "sub"}
+    assert _land(tmp_path, "b.txt", b"ours", _appearing(tmp_path / "b.txt"), may_replace=True) == 200
+    assert (tmp_path / "b.txt").read_bytes() == b"ours"
+
+
+@contextmanager
+def _met(barrier: threading.Barrier) -> Iterator[None]:
+    barrier.wait()
+    yield
+
+
+def test_of_files_of_one_name_at_once_one_lands_and_the_others_are_told(tmp_path: Path) -> None:
+    for turn in range(20):
+        barrier = threading.Barrier(AT_ONCE, timeout=60.0)
+        said: dict[int, int] = {}
+
+        def land(
+            number: int, turn: int = turn, barrier: threading.Barrier = barrier, said: dict[int, int] = said
+        ) -> None:
+            said[number] = _land(tmp_path, f"{turn}.txt", b"%d" % number, _met(barrier))
+
+        threads = [threading.Thread(target=land, args=(number,)) for number in range(AT_ONCE)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(said.values()) == [200] + [409] * (AT_ONCE - 1)
+        [landed] = [number for number, status in said.items() if status == 200]
+        assert (tmp_path / f"{turn}.txt").read_bytes() == b"%d" % landed
+    assert len(_names(tmp_path)) == 20
+
+
+@pytest.mark.parametrize("make", ["mkdir", "touch"])
+def test_what_is_there_stays(tmp_path: Path, make: str) -> None:
+    getattr(tmp_path / "a", make)()
+    assert _land(tmp_path, "a", b"ours") == 409
+    assert _names(tmp_path) == {"a"}
+
+
+def test_a_dangling_link_is_something_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "nothing")
+    assert _land(tmp_path, "a", b"ours") == 409
+    assert (tmp_path / "a").is_symlink()
