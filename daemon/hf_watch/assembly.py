@@ -61,6 +61,8 @@ if TYPE_CHECKING:
     from hf_watch.shortfall import Shortfall
     from hf_watch.targets.spec import TargetSpec
 
+    WatchOf = Callable[[TargetSpec, Sink], Watch | None]
+
 
 @dataclass(frozen=True, slots=True)
 class DestinationSpec:
@@ -86,7 +88,7 @@ class Surroundings:
     shortfall: Shortfall
     inbox: Inbox
     allotment: Allotment
-    watch_of: Callable[[TargetSpec, Sink], Watch | None]
+    watch_of: WatchOf
     message: Callable[[Parcel], str]
     receipts: ReceiptBook
     credentials: Credentials

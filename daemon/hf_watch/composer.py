@@ -35,6 +35,7 @@ from hf_watch.watches import RootWatch
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
+    from hf_watch.assembly import WatchOf
     from hf_watch.control.pauses import Pauses
     from hf_watch.filters import Filter
     from hf_watch.hooks import HookSpec
@@ -181,29 +182,11 @@ class Composer:
     def _assemble(
         self, settings: Settings, destination: Destination, budget: Budget, opened: ExitStack
     ) -> tuple[Job, list[Pulse]]:
-        targets = self._wanted[destination]
+        targets, mode = self._wanted[destination], self._mode
         watches = _Watches({spec.name: each for each, spec in targets})
         allotment = Allotment(specs.share(settings, len(self._wanted)))
-        ledger = Ledger(self._state_dir / LEDGER_NAME)
-        opened.callback(ledger.close)
-        around = Surroundings(
-            hub=HubClient(destination, self._endpoint.url),
-            ledger=ledger,
-            budget=budget,
-            outage=self._outage,
-            shortfall=self._shortfall,
-            inbox=Inbox(),
-            allotment=allotment,
-            watch_of=_no_watch if self._mode.single_pass else watches,
-            message=_Message({spec.name: each.commit_message for each, spec in targets}),
-            receipts=self._receipts,
-            credentials=self.credentials,
-            clock=time.monotonic,
-            wall_clock_ns=time.time_ns,
-            unit_random=random.random,
-            observe=Several((self.hooks, self._observe)),
-        )
-        mode = self._mode
+        around = self._surroundings(destination, budget, allotment, _no_watch if mode.single_pass else watches)
+        opened.callback(around.ledger.close)
         spec = specs.destination_spec(settings, destination, targets, single_pass=mode.single_pass, verify=mode.verify)
         assembled = assemble(spec, around)
         if mode.confirm_deletes:
@@ -214,6 +197,27 @@ class Composer:
         self._composed[destination] = _Composed(assembled, allotment, steered)
         self._show()
         return assembled.worker, [assembled.pulse, *watches.pulses]
+
+    def _surroundings(
+        self, destination: Destination, budget: Budget, allotment: Allotment, watch_of: WatchOf
+    ) -> Surroundings:
+        return Surroundings(
+            hub=HubClient(destination, self._endpoint.url),
+            ledger=Ledger(self._state_dir / LEDGER_NAME),
+            budget=budget,
+            outage=self._outage,
+            shortfall=self._shortfall,
+            inbox=Inbox(),
+            allotment=allotment,
+            watch_of=watch_of,
+            message=_Message({spec.name: each.commit_message for each, spec in self._wanted[destination]}),
+            receipts=self._receipts,
+            credentials=self.credentials,
+            clock=time.monotonic,
+            wall_clock_ns=time.time_ns,
+            unit_random=random.random,
+            observe=Several((self.hooks, self._observe)),
+        )
 
     def _pause(self, targets: tuple[Steered, ...]) -> None:
         """What was paused when the last daemon, or the last worker, ended, stays so."""
