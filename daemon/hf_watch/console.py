@@ -241,6 +241,10 @@ def _status_details(target: TargetView) -> Iterator[str]:
         yield f"  last commit: {target.last_commit.url}"
     if target.reason is not None:
         yield f"  waits: {target.reason}"
+    for each in target.quarantine:
+        yield f"  quarantine: {each.path}  ({printable(each.reason)})"
+    if target.quarantined > len(target.quarantine):
+        yield f"  quarantine: … and {target.quarantined - len(target.quarantine)} more"
 
 
 def done_text(verb: str, done: DoneView) -> Iterator[str]:

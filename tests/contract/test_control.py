@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hf_watch import console
 from hf_watch.commands import Answer, Barrier, Flush, Left, Pause, Resume, Retry
 from hf_watch.control import place
 from hf_watch.control.api import OPERATIONS, openapi
@@ -29,6 +30,7 @@ from hf_watch.control.server import Bounds, Control, serving
 from hf_watch.errors import ConfigError, HfWatchError, NotRunningError
 from hf_watch.ledger.ledger import Ledger
 from hf_watch.ledger.rows import Intended
+from hf_watch.snapshots.setbacks import IGNORED_REASON
 from hf_watch.status import TargetState, TargetStatus, WorkerStatus
 from tests.disk import without_privileges
 from tests.eventually import eventually
@@ -109,8 +111,22 @@ def test_the_quarantine_comes_page_by_page_and_each_path_once(seat: Seat) -> Non
     assert sorted(found) == sorted([*names[:-2], "\\udcff odd", "top"])
 
 
+def test_the_status_names_what_was_set_aside_last_with_its_reason(seat: Seat) -> None:
+    _fill_ledger(seat, {f"{n:02}": f"reason {n}" for n in range(13)} | {"a.log": IGNORED_REASON})
+    with seat.serving() as client:
+        status = client.status()
+    (target,) = status.targets
+    assert target.quarantined == 13
+    assert [(each.path, each.reason) for each in target.quarantine] == [
+        (f"{n:02}", f"reason {n}") for n in range(12, 2, -1)
+    ]
+    said = "\n".join(console.status_text(status))
+    assert "quarantine: 12  (reason 12)" in said
+    assert "quarantine: … and 3 more" in said
+
+
 def test_what_the_repo_ignores_is_no_cause_for_worry(seat: Seat) -> None:
-    _fill_ledger(seat, {"a.log": "the repo's own .gitignore matches it"})
+    _fill_ledger(seat, {"a.log": IGNORED_REASON})
     with seat.serving() as client:
         assert client.status().health == "healthy"
 

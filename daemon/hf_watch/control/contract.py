@@ -46,6 +46,15 @@ class CommitView(_Answer):
     bytes: int
 
 
+class QuarantinedView(_Answer):
+    """A file that is set aside."""
+
+    target: str
+    path: str
+    reason: str
+    at: str = Field(description="since when: ISO 8601, UTC")
+
+
 class TargetView(_Answer):
     """One watched directory."""
 
@@ -56,6 +65,7 @@ class TargetView(_Answer):
     waiting: int = Field(description="paths that were hinted at and not looked at yet")
     in_flight: int = Field(description="paths that were read and not answered for by the Hub yet")
     quarantined: int
+    quarantine: tuple[QuarantinedView, ...] = Field(description="the ten that were set aside last, with their reasons")
     oldest_s: float | None = Field(description="age of the first hint of the path unpublished for longest")
     lag_s: float = Field(description="for how long something has been settled and unpublished; 0: for no time")
     published_today: int = Field(description="files that commits put on the Hub since midnight, local time")
@@ -75,15 +85,6 @@ class StatusView(_Answer):
     problems: tuple[str, ...]
     max_lag_s: float
     targets: tuple[TargetView, ...]
-
-
-class QuarantinedView(_Answer):
-    """A file that is set aside."""
-
-    target: str
-    path: str
-    reason: str
-    at: str = Field(description="since when: ISO 8601, UTC")
 
 
 class QuarantineView(_Answer):

@@ -52,10 +52,7 @@ def quarantine(daemon: Daemon, chosen: Sequence[Steered], after: str, limit: int
 
 def _set_aside(records: Records, target: Steered, after: str, limit: int) -> Iterator[tuple[str, QuarantinedView]]:
     for each in records.aside(*target.root, after=after, limit=limit):
-        at = view.stamp(each.at_s)
-        yield (
-            each.path, QuarantinedView(target=target.name, path=printable(each.path), reason=each.reason, at=at),
-        )  # fmt: skip
+        yield each.path, view.set_aside(target, each)
 
 
 @dataclass(frozen=True, slots=True)

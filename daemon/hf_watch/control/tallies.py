@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hf_watch.control.daemon import Steered
-    from hf_watch.ledger.records import Made, Records
+    from hf_watch.ledger.records import Aside, Made, Records
 
 FRESH_S = 0.25
+NAMED = 10  # of a target's quarantine, with their reasons
 TICK_NS = 50_000_000  # a file written to again this soon may keep its times
 
 
@@ -29,6 +30,7 @@ class Tally:
     """What the ledger says of one target."""
 
     quarantined: int
+    aside: Sequence[Aside]  # the latest of them
     published_today: int
     latest: Made | None
 
@@ -87,6 +89,7 @@ class Tallies:
 def _tally(records: Records, each: Steered, midnight_s: float) -> Tally:
     return Tally(
         quarantined=records.count_aside(*each.root, besides=IGNORED_REASON),
+        aside=records.latest_aside(*each.root, besides=IGNORED_REASON, limit=NAMED),
         published_today=records.published_since(*each.root, midnight_s),
         latest=records.latest(*each.root),
     )

@@ -11,6 +11,7 @@ from hf_watch.control.contract import (
     CommitsView,
     CommitView,
     LeftView,
+    QuarantinedView,
     StatusView,
     TargetSettingsView,
     TargetsView,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from hf_watch.control.daemon import Daemon, Steered
     from hf_watch.control.pauses import Bound
     from hf_watch.control.tallies import Tallies, Tally
-    from hf_watch.ledger.records import Made
+    from hf_watch.ledger.records import Aside, Made
     from hf_watch.model import Destination
     from hf_watch.status import TargetStatus, WorkerStatus
 
@@ -63,6 +64,7 @@ def _target(daemon: Daemon, each: Steered, tally: Tally, *, is_paused: bool) -> 
         waiting=found.waiting,
         in_flight=found.in_flight,
         quarantined=tally.quarantined,
+        quarantine=tuple(set_aside(each, aside) for aside in tally.aside),
         oldest_s=None if found.oldest is None else round(max(0.0, clock - found.oldest), 3),
         lag_s=round(found.lag_s(clock), 3),
         published_today=tally.published_today,
@@ -72,6 +74,11 @@ def _target(daemon: Daemon, each: Steered, tally: Tally, *, is_paused: bool) -> 
         held_deletes=found.held_deletes,
         held_example=printable(found.held_example) or None,
     )
+
+
+def set_aside(target: Steered, aside: Aside) -> QuarantinedView:
+    """One file in quarantine."""
+    return QuarantinedView(target=target.name, path=printable(aside.path), reason=aside.reason, at=stamp(aside.at_s))
 
 
 def state_of(worker: WorkerStatus, found: TargetStatus, *, is_paused: bool) -> State:

@@ -85,6 +85,17 @@ class Records:
         )  # fmt: skip
         return [Aside(joined(d, n), reason, at_s) for d, n, reason, at_s in rows]
 
+    def latest_aside(
+        self, destination: Destination, source: str, prefix: str, *, besides: str, limit: int
+    ) -> list[Aside]:
+        """The paths of a root that went to quarantine last, for another reason than `besides`, the newest first."""
+        rows = self._rows(
+            f"SELECT dir, name, reason, at_s FROM quarantine WHERE root_id = ({_OF_ROOT}) AND reason != ?"
+            " ORDER BY at_s DESC, dir, name LIMIT ?",
+            (*_key(destination), os.fsencode(source), prefix, besides, limit),
+        )
+        return [Aside(joined(d, n), reason, at_s) for d, n, reason, at_s in rows]
+
     def held(
         self, destination: Destination, source: str, prefix: str, *, within: str = "", after: str = "", limit: int
     ) -> list[Held]:
