@@ -61,8 +61,9 @@ format: setup  ## put the code into shape
 man: setup  ## the man page and the tables of the documents, from the code; `man -l docs/hf-watch.1` shows it
 	$(BIN)/python -m tests.unit.test_documents
 
-pictures: setup  ## the pictures of docs/, from the real command
+pictures: setup  ## the pictures of docs/, from the real command, and from the page where there is a Chromium
 	$(BIN)/python -m docs.pictures
+	$(BIN)/python -m docs.page_pictures
 
 requirements: setup  ## resolve exact versions with hashes anew
 	$(PYTHON) -m venv $(VENV)/tools && $(VENV)/tools/bin/pip install --quiet uv

@@ -1,7 +1,4 @@
-"""The pictures of the documentation: the real command on a terminal and the local Hub; `make pictures` makes them anew.
-
-Pictures of the status page come from its own tests, and lie beside these.
-"""
+"""The pictures of the documentation: the real command on a terminal; `make pictures` makes them anew."""
 
 from __future__ import annotations
 

@@ -48,8 +48,9 @@ def test_a_server(tmp_path: Path, hub: LocalHub) -> None:
 
 
 def test_the_recipes(tmp_path: Path, hub: LocalHub) -> None:
-    assert _follow("recipes.md", tmp_path, hub) == 9
+    assert _follow("recipes.md", tmp_path, hub) == 8
     assert _files(hub, "model", "acme/model") == {"step-100/model.bin", "step-200/model.bin"}
+    assert {"step-100/model.bin", "step-200/model.bin"} <= _files(hub, "model", "acme/run1")
     assert _files(hub, "dataset", "acme/results") == {"metrics.json"}
 
 
