@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from hf_watch.errors import LedgerError
 from hf_watch.ledger.batches import Batches
 from hf_watch.ledger.ledger import Ledger
-from tests.disk import fill, numbered
+from tests.disk import fill, numbered, without_privileges
 from tests.engine import DESTINATION, Engine, target_spec
 from tests.fake_hub import FakeHub
 
@@ -27,6 +27,13 @@ if TYPE_CHECKING:
     from hf_watch.ledger.rows import Root
 
 NAME = "ledger.sqlite3"
+
+
+class Unopened(Ledger):
+    """As a worker gets it."""
+
+    def __enter__(self) -> Self:
+        return self
 
 
 def _engine(tmp_path: Path, hub: FakeHub, **changes: object) -> Engine:
@@ -84,10 +91,6 @@ def test_a_full_disk_fails_a_single_pass(tmp_path: Path) -> None:
 
 
 def test_a_ledger_that_cannot_be_opened_at_the_start_is_waited_for(tmp_path: Path) -> None:
-    class Unopened(Ledger):
-        def __enter__(self) -> Self:
-            return self  # as a worker gets it
-
     hub = FakeHub()
     engine = _engine(tmp_path, hub, ledger_of=Unopened)
     fill(tmp_path / "drop", {"a": b"a"})
@@ -99,6 +102,28 @@ def test_a_ledger_that_cannot_be_opened_at_the_start_is_waited_for(tmp_path: Pat
         assert engine.sync().worker.failure is None
     assert hub.repo.files == {"incoming/a": b"a"}
     assert [each["event"] for each in logs if each["event"].startswith("ledger.")] == ["ledger.failed"]
+
+
+def test_a_ledger_that_may_only_be_read_stops_commits_until_it_may_be_written(tmp_path: Path) -> None:
+    hub = FakeHub()
+    engine = _engine(tmp_path, hub)
+    engine.state_dir = tmp_path / "state"
+    engine.state_dir.mkdir()
+    engine.sync()
+    fill(tmp_path / "drop", {"a": b"a"})
+    hub.calls.clear()
+    file = engine.state_dir / NAME
+    engine.ledger_of = Unopened
+    with without_privileges():
+        file.chmod(0o400)
+        engine.state_dir.chmod(0o500)
+        failure = engine.sync().worker.failure
+        engine.state_dir.chmod(0o700)
+        file.chmod(0o600)
+    assert failure is not None
+    assert not hub.calls
+    assert engine.sync().worker.failure is None
+    assert hub.repo.files == {"incoming/a": b"a"}
 
 
 def test_an_answer_that_cannot_be_written_down_is_not_lost(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ the system does not let a user have namespaces, tests/contract shows the same by
 
 from __future__ import annotations
 
+import contextlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +18,7 @@ from hf_watch.local_hub import LocalHub
 from tests import namespace
 from tests.disk import fill
 from tests.eventually import eventually
-from tests.running import environment, running
+from tests.running import environment, run, running
 
 LIMITS = Path("/proc/sys/user")  # this namespace's own
 DEST = "hf://datasets/acme/drop"
@@ -91,6 +93,38 @@ def some_of_several_targets_get_an_instance(place: Path, hub: LocalHub) -> None:
         assert daemon.stop() == 0
 
 
+def the_disk_of_the_ledger_is_full_for_a_while(place: Path, hub: LocalHub) -> None:
+    drop, state = place / "drop", place / "state"
+    fill(drop, {"early": b"early"})
+    state.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(state)], check=True)
+    arguments = ["run", str(drop), DEST, *QUICK, "--state-dir", str(state)]
+    with running(arguments, environment(hub.url, place), place / "log") as daemon:
+        daemon.wait_for("commit.recorded")
+        with (state / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+            while filler.write(b"x" * 4096):
+                pass
+        fill(drop, {f"{number:03}": b"%d" % number for number in range(300)})
+        [failed] = daemon.wait_for("ledger.failed")
+        assert "full" in failed["reason"]
+        eventually(lambda: _reason(place, state), "the status says so")
+        assert not _published(hub, "000")
+        (state / "filler").unlink()
+        daemon.wait_for("ledger.recovered")
+        eventually(lambda: _published(hub, *(f"{number:03}" for number in range(300))), "it goes on")
+        batches = [each.description for each in hub.commits("dataset", "acme/drop")]
+        assert len(set(batches)) == len(batches)
+        assert len(daemon.events("ledger.failed")) == 1
+        assert daemon.stop() == 0
+    subprocess.run(["umount", str(state)], check=True)
+
+
+def _reason(place: Path, state: Path) -> bool:
+    """Whether `status` names the ledger as what everything waits for."""
+    said = run(["status", "--json", "--state-dir", str(state)], environment("", place), place).stdout
+    return "ledger.sqlite3" in (json.loads(said)["targets"][0]["reason"] or "")
+
+
 def the_root_is_unmounted_and_mounted_again(place: Path, hub: LocalHub) -> None:
     drop, disk = place / "drop", place / "disk"
     drop.mkdir()
@@ -142,6 +176,7 @@ SCENARIOS = {
         watches_run_out_and_come_back,
         no_instance_is_left_and_one_comes_back,
         some_of_several_targets_get_an_instance,
+        the_disk_of_the_ledger_is_full_for_a_while,
         the_root_is_unmounted_and_mounted_again,
         what_is_mounted_below_the_root_is_unmounted,
     )

@@ -51,8 +51,8 @@ class Exploration:
         self, spec: TargetSpec, survey: Survey, *, lookout: Lookout, clock: Callable[[], float], observe: Observe
     ) -> None:
         self.scanned_from = -math.inf  # when the last scan of the whole root began that came to its end
-        self._next_rescan = 0.0
-        self.next_poll = 0.0
+        self._next_rescan = math.inf  # until a root is taken up, and scanned for it
+        self.next_poll = math.inf
         self._spec = spec
         self._survey = survey
         self._lookout = lookout
