@@ -1,0 +1,109 @@
+"""scan on real files: what takes a file's place while it is opened, and who changes it while it is read."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from contextlib import ExitStack, contextmanager
+from itertools import cycle
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hf_watch import scan
+from hf_watch.errors import NotSettledError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+INLINE_BYTES = 1 << 20
+OPENINGS = 30_000
+
+
+@contextmanager
+def _changing(place: Path, aims: tuple[Path, Path]) -> Iterator[None]:
+    """Another thread that puts the one and the other at `place` in turn, in one step each."""
+    over = threading.Event()
+
+    def change() -> None:
+        for aim in cycle(aims):
+            if over.is_set():
+                return
+            spare = place.with_name("spare")
+            os.link(aim, spare, follow_symlinks=False)
+            spare.replace(place)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.mark.timeout(60)  # without a writer, the open of a FIFO has no end
+@pytest.mark.parametrize("kind", ["fifo", "link"])
+def test_what_takes_a_files_place_is_neither_waited_for_nor_read(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "root").mkdir()
+    regular, other, outside = tmp_path / "regular", tmp_path / "other", tmp_path / "outside"
+    regular.write_bytes(b"regular")
+    outside.write_bytes(b"outside")
+    if kind == "fifo":
+        os.mkfifo(other)
+    else:
+        other.symlink_to(outside)
+    place = tmp_path / "root" / "f"
+    os.link(regular, place)
+    seen = set()
+    with _changing(place, (other, regular)):
+        for _ in range(OPENINGS):
+            with scan.opened(str(tmp_path / "root"), "f") as fd:
+                seen.add(None if fd is None else (stat.S_IFMT(os.fstat(fd).st_mode), os.fstat(fd).st_ino))
+    assert seen <= {None, (stat.S_IFREG, regular.stat().st_ino)}
+
+
+@pytest.fixture(name="file")
+def _file(tmp_path: Path) -> Path:
+    (tmp_path / "f").write_bytes(b"content")
+    return tmp_path / "f"
+
+
+def _read(file: Path, change: Callable[[], object], *, open_allowed: bool = False, inline_bytes: int) -> bytes | None:
+    """What is read of the file when it is changed after the first look."""
+    with scan.opened(str(file.parent), file.name) as fd:
+        assert fd is not None
+        before = scan.fingerprint(fd)
+        change()
+        return scan.read(fd, file.name, before, inline_bytes, open_allowed=open_allowed).content
+
+
+@pytest.mark.parametrize("open_allowed", [False, True])
+@pytest.mark.parametrize("inline_bytes", [0, INLINE_BYTES])
+@pytest.mark.parametrize("change", ["longer", "as long", "other times", "replaced"])
+def test_a_file_that_moved_since_the_first_look_is_not_taken(
+    file: Path, change: str, inline_bytes: int, *, open_allowed: bool
+) -> None:
+    other = file.with_name("other")
+    other.write_bytes(b"another")
+    changes: dict[str, Callable[[], object]] = {
+        "longer": lambda: file.write_bytes(b"content and more"),
+        "as long": lambda: file.write_bytes(b"CONTENT"),
+        "other times": lambda: os.utime(file, ns=(1, 1)),
+        "replaced": lambda: other.replace(file),
+    }
+    with pytest.raises(NotSettledError, match="changed while it was read"):
+        _read(file, changes[change], open_allowed=open_allowed, inline_bytes=inline_bytes)
+
+
+@pytest.mark.parametrize("inline_bytes", [0, INLINE_BYTES])
+def test_a_file_that_somebody_opened_since_the_first_look_is_taken_only_where_that_is_allowed(
+    file: Path, inline_bytes: int
+) -> None:
+    with ExitStack() as writers:
+        with pytest.raises(NotSettledError, match="a writer came"):
+            _read(file, lambda: writers.enter_context(file.open("r+b")), inline_bytes=inline_bytes)
+        assert _read(file, lambda: None, open_allowed=True, inline_bytes=INLINE_BYTES) == b"content"
+    assert _read(file, lambda: None, inline_bytes=INLINE_BYTES) == b"content"
