@@ -138,7 +138,7 @@ class App:
             yield (), duties
             return
         roots = [str(each.source) for each in self.settings.target]
-        with page_opened(spec, tracked, roots, composer.commits_left) as page:
+        with page_opened(spec, tracked, roots, composer.commits_left, self._ledger_file) as page:
             yield ([], duties) if page is None else ([page.door], [*duties, page.duty])
 
     def _same(self, changed: App) -> Settings:

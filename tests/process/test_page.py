@@ -16,6 +16,7 @@ import httpx2
 import pytest
 
 from hf_watch.local_hub import LocalHub
+from hf_watch.local_hub.faults import Fault
 from tests.eventually import eventually
 from tests.metrics import metrics_at
 from tests.running import running
@@ -288,6 +289,40 @@ def test_health_is_said_to_machines(tmp_path: Path, hub: LocalHub) -> None:
         assert _metrics(page)["hf_watch_healthy"] == 0.0
         assert page.http.post("/v1/resume", json={}).status_code == 200
         eventually(lambda: page.http.get("/readyz").status_code == 200, "it has caught up")
+        hub.faults.add("/commit/", Fault(status=422, body='{"error": "not allowed"}'), times=None)
+        (page.place.drop / "bad.txt").write_text("bad")
+        page.daemon.wait_for("path.quarantined")
+        ready = page.http.get("/readyz")
+        assert (ready.status_code, ready.json()["health"]) == (200, "degraded")
+        assert page.place.say("status").returncode == 1
+
+
+def test_every_series_of_a_target_is_there_before_anything_is_counted(tmp_path: Path, hub: LocalHub) -> None:
+    with _opened(tmp_path, hub) as page:
+        found = _metrics(page)
+        for name in (
+            "files_published_total", "bytes_published_total", "files_deleted_total", "files_set_aside_total",
+            "files_skipped_total", "gaps_total", "overflows_total", "commits_total", "visible_seconds_count",
+            "commit_duration_seconds_count",
+        ):  # fmt: skip
+            assert found[f"hf_watch_{name}"] == 0.0, name
+        before = _series(page)
+        (page.place.drop / "a.txt").write_text("a")
+        eventually(lambda: _metrics(page)["hf_watch_commits_total"] == 1.0, "its commit is counted")
+        came = {name for name in _series(page) - before if not name.startswith("hf_watch_requests")}
+        assert came == set(), "what is counted has the labels of what was there"
+
+
+def test_the_last_hour_outlives_the_daemon(tmp_path: Path, hub: LocalHub) -> None:
+    with _opened(tmp_path, hub) as page:
+        (page.place.drop / "a.txt").write_text("abc")
+        page.daemon.wait_for("commit.recorded")
+    with page.place.running(env={**page.place.env, "HF_WATCH_HTTP__LISTEN": "127.0.0.1:0"}) as daemon:
+        [started] = daemon.wait_for("page.started")
+        minutes = httpx2.get(f"{started['url']}v1/recent", timeout=60.0).json()["minutes"]
+        assert daemon.stop() == 0
+    assert len(minutes) == 60
+    assert [sum(each[key] for each in minutes) for key in ("files", "bytes")] == [1, 3]
 
 
 def test_the_metrics_agree_with_what_was_published(tmp_path: Path, hub: LocalHub) -> None:
@@ -303,6 +338,10 @@ def test_the_metrics_agree_with_what_was_published(tmp_path: Path, hub: LocalHub
         assert found["hf_watch_visible_seconds_count"] == 20.0
         assert found["hf_watch_watches"] == 1.0
         assert found["hf_watch_requests_total"] == len(hub.requests)
+
+
+def _series(page: Open) -> set[str]:
+    return {line.split()[0] for line in page.http.get("/metrics").text.splitlines() if line.startswith("hf_watch")}
 
 
 def _metrics(page: Open) -> dict[str, float]:

@@ -6,10 +6,11 @@ import ipaddress
 
 import pytest
 
+from hf_watch.ledger.records import Made
 from hf_watch.measured import Delivery, Published, SetAside, Skipped
 from hf_watch.page.drops import Drop, Drops
 from hf_watch.page.fetching import is_public
-from hf_watch.page.recent import Minute, Recent, Totals
+from hf_watch.page.recent import Minute, Recent, Totals, past_minutes
 from hf_watch.setting_values import split_address
 
 DELIVERY = Delivery("drop", "a.txt", "in/a.txt", 3, is_delete=False, settle_s=1.0, queue_s=1.0, visible_s=2.0)
@@ -38,6 +39,19 @@ def test_the_last_hour_is_sixty_minutes_and_the_one_under_way() -> None:
     assert len(minutes) == 60
     assert minutes[0] == Minute(1, 10, 0.5)
     assert minutes[-1] == Minute(3, 0, None)
+
+
+def test_what_a_former_process_published_is_in_the_hour_too_until_it_is_over() -> None:
+    made = [Made("c", 10_000.0 - ago_s, 2, 30) for ago_s in (-5.0, 0.0, 59.0, 61.0, 61.0, 3_539.0, 3_541.0)]
+    past = past_minutes(made, 10_000.0)
+    assert (len(past), past[-1], past[-2], past[0]) == (59, Minute(6, 90), Minute(4, 60), Minute(2, 30))
+    assert sum(each.files for each in past) == 12
+    recent = Recent(Totals(0, 0, 0.0, 0), past)
+    recent.mark(Totals(1, 1, 1.0, 1))
+    minutes = recent.minutes(Totals(1, 1, 1.0, 1))
+    assert len(minutes) == 60
+    assert minutes[-3:] == [Minute(6, 90), Minute(1, 1, 1.0), Minute()]
+    assert minutes[0] == Minute()
 
 
 def _dropped(drops: Drops, path: str, size_bytes: int) -> Drop:

@@ -164,6 +164,16 @@ class Records:
         )
         return sum(int(files) for (files,) in rows)
 
+    def made_since(self, at_s: float) -> list[Made]:
+        """The commits to any destination since then, with the files that each put on the Hub."""
+        rows = self._rows(
+            "SELECT commit_id, at_s, total(part.files), bytes FROM part JOIN batch ON number = batch"
+            " WHERE root_id IN (SELECT id FROM root) AND batch >= (SELECT min(number) FROM batch WHERE at_s >= ?)"
+            " AND at_s >= ? AND commit_id IS NOT NULL GROUP BY batch",
+            (at_s, at_s),
+        )
+        return [Made(commit, made_at_s, int(files), size_bytes) for commit, made_at_s, files, size_bytes in rows]
+
     def _rows(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         if self._connection is None:
             return []

@@ -17,11 +17,11 @@ class MinuteView(_Answer):
 
     files: int
     bytes: int
-    latency_s: float | None = Field(description="last change until the Hub shows it, on average; null without files")
+    latency_s: float | None = Field(description="last change until the Hub shows it, on average; null: not known")
 
 
 class RecentView(_Answer):
-    """The last hour, or since the start; the oldest minute first, the last one under way."""
+    """The last hour, the oldest minute first, the last one under way. What was before the start has no latency."""
 
     minutes: tuple[MinuteView, ...]
 

@@ -30,6 +30,7 @@ SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)  # below
 FILES = (1, 2, 5, 10, 50, 100, 500, 1_000, 5_000, 25_000)
 BYTES = (1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10)
 NO_ANSWER = "none"
+SKIPPED_BECAUSE = ("unchanged", "ignored")
 
 
 class Metrics:
@@ -67,6 +68,20 @@ class Metrics:
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(f"hf_watch_{name}", text, labels, buckets=buckets, registry=self.registry)
+
+    def begin(self, targets: Iterable[tuple[str, str]]) -> None:
+        """Let there be every series of these targets and their destinations, at 0 until something is counted."""
+        of_target = (
+            self._files, self._bytes, self._deleted, self._aside, self._gaps, self._overflows, self._settle,
+            self._queue, self._visible, self._scan_s,
+        )  # fmt: skip
+        for target, destination in targets:
+            for metric in of_target:
+                metric.labels(target)
+            for reason in SKIPPED_BECAUSE:
+                self._skipped.labels(target, reason)
+            for metric in (self._commits, self._commit_s, self._commit_files, self._commit_bytes):
+                metric.labels(destination)
 
     def observe(self, event: Measured) -> None:
         """Count one event; a hf_watch.measured.Observe."""

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 import structlog
 
 from hf_watch.control.server import Door
-from hf_watch.errors import ConfigError
+from hf_watch.errors import ConfigError, LedgerError
+from hf_watch.ledger.records import looked_into
 from hf_watch.page import doors
 from hf_watch.page.drops import Drops
 from hf_watch.page.fetching import Reach
 from hf_watch.page.guard import Guard
 from hf_watch.page.landing import sweep
 from hf_watch.page.metrics import Metrics, Standing
-from hf_watch.page.recent import MINUTE_S, Recent
+from hf_watch.page.recent import MINUTE_S, MINUTES, Recent, past_minutes
 from hf_watch.page.routes import OPEN_PATHS, Page, PageLimits
 from hf_watch.setting_values import split_address
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from hf_watch.control.api import Api
     from hf_watch.measured import Measured
+    from hf_watch.page.recent import Minute
     from hf_watch.settings import HttpSettings
 
 log = structlog.get_logger()
@@ -67,12 +69,17 @@ class Opened:
     """A page that is served: a door, and a duty that looks once a minute."""
 
     def __init__(
-        self, spec: PageSpec, tracked: Tracked, listener: socket.socket, commits_left: Callable[[], float]
+        self,
+        spec: PageSpec,
+        tracked: Tracked,
+        listener: socket.socket,
+        commits_left: Callable[[], float],
+        past: Sequence[Minute],
     ) -> None:
         self._spec = spec
         self._tracked = tracked
         self._commits_left = commits_left
-        self._recent = Recent(tracked.metrics.totals())
+        self._recent = Recent(tracked.metrics.totals(), past)
         self.door = Door(listener, self._app)
 
     def _app(self, api: Api) -> ASGIApp:
@@ -92,7 +99,7 @@ class Opened:
 
 @contextmanager
 def opened(
-    spec: PageSpec, tracked: Tracked, roots: Sequence[str], commits_left: Callable[[], float]
+    spec: PageSpec, tracked: Tracked, roots: Sequence[str], commits_left: Callable[[], float], ledger: Path
 ) -> Iterator[Opened | None]:
     """Listen as long as the context; None when the address cannot be had, and the daemon does without."""
     with ExitStack() as held:
@@ -105,7 +112,16 @@ def opened(
         for root in roots:
             sweep(root, time.time())
         log.info("page.started", url=doors.url_of(listener), needs_token=spec.token is not None)
-        yield Opened(spec, tracked, listener, commits_left)
+        yield Opened(spec, tracked, listener, commits_left, _past(ledger, time.time()))
+
+
+def _past(ledger: Path, now_s: float) -> Sequence[Minute]:
+    """What was published in the hour before this process."""
+    try:
+        with looked_into(ledger) as records:
+            return past_minutes(records.made_since(now_s - MINUTES * MINUTE_S), now_s)
+    except LedgerError:  # the worker that needs it says so, and goes on when it can be read
+        return ()
 
 
 def page_spec(http: HttpSettings, hub_url: str) -> PageSpec | None:

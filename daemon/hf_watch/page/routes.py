@@ -103,6 +103,7 @@ class Page:
 
     async def measured(self, request: Request) -> Response:
         """The metrics, as Prometheus reads them."""
+        self._metrics.begin((each.name, str(each.destination)) for each in self._api.chosen(None))
         text, media_type = self._metrics.text(request.headers.get("accept", ""))
         return Response(text, headers={"Content-Type": media_type})
 
