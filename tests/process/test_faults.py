@@ -57,6 +57,20 @@ def test_a_stop_does_not_wait_for_a_hub_that_hangs_and_the_next_start_publishes(
     assert hub.read("dataset", "acme/drop", "incoming/a") == b"a"
 
 
+@pytest.mark.parametrize("fault", [Fault(hang=True), Fault(status=503)])
+def test_a_pass_that_is_stopped_has_failed_unless_all_is_published(
+    hub: LocalHub, drop: Path, tmp_path: Path, fault: Fault
+) -> None:
+    env = environment(hub.url, tmp_path, HF_WATCH_SHUTDOWN_S="0.5")
+    hub.faults.add("/commit/", fault, times=None)
+    with running(_arguments("sync", drop, tmp_path), env, tmp_path / "log") as stopped:
+        eventually(lambda: hub.faults.met, "a commit that does not get through")
+        assert stopped.stop() == 1
+        assert "stopped before" in stopped.events("service.stopped")[0]["reason"]
+    hub.faults.clear()
+    assert run(_arguments("sync", drop, tmp_path), env, tmp_path).returncode == 0
+
+
 def test_a_token_that_is_renewed_in_its_file_is_read_again(drop: Path, tmp_path: Path) -> None:
     good, place = "hf_" + "g" * 32, tmp_path / "token"
     place.write_text("hf_" + "b" * 32)

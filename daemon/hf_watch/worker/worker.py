@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SCAN_SLICE_S = 0.1  # how long a scan goes on before the inbox is looked at again
 TAKE_UP_S = 900.0  # a million directories on a cold disk can be watched in it
+CUT_SHORT = "it was stopped before everything was published"
 
 
 class Worker:
@@ -58,6 +59,7 @@ class Worker:
         self._pulse = pulse
         self._clock = clock
         self._failure: str | None = None
+        self._has_passed = False  # a single pass came to its end
         self._stop_by: float | None = None
         self._is_draining = False
         self._is_token_stale = False
@@ -65,8 +67,10 @@ class Worker:
 
     @property
     def failure(self) -> str | None:
-        """Why a single pass gave up."""
-        return self._failure or self._committer.failure or self._recovery.failure
+        """Why a single pass gave up, or did not come to its end."""
+        failure = self._failure or self._committer.failure or self._recovery.failure
+        is_cut_short = self._single_pass and self._stop_by is not None and not self._has_passed
+        return failure or (CUT_SHORT if is_cut_short else None)
 
     def stop(self, by: float) -> None:
         """Ask it, from another thread, to publish what settles until `by` on its clock, and to return."""
@@ -190,17 +194,24 @@ class Worker:
 
     def _is_through(self) -> bool:
         if self._stop_by is not None:
-            return self._is_drained(self._stop_by)
+            is_drained = self._is_drained(self._stop_by)
+            self._has_passed = is_drained and self._is_done()
+            return is_drained
         if not self._single_pass:
             return False
         if self.failure is None and any(target.is_lost for target in self._targets):
             self._failure = "a watched directory is missing"
         if self.failure is not None:
             return True
-        if not self._committer.is_open or self._committer.left() or self._is_looking():
+        if not self._is_done():
             return False
         self._failure = next((target.refusal for target in self._targets if target.refusal is not None), None)
+        self._has_passed = True
         return True
+
+    def _is_done(self) -> bool:
+        """Whether all that is known of is published, and nothing more may turn up."""
+        return self._committer.is_open and not self._committer.left() and not self._is_looking()
 
     def _is_drained(self, stop_by: float) -> bool:
         """Whether to leave: the time is up, nothing is left, or what is left cannot go before the time is up."""
