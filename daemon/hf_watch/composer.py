@@ -160,7 +160,7 @@ class Composer:
             for destination, targets in self._wanted.items()
         ]
         self._show()
-        return ServiceSpec(tuple(jobs), settings.shutdown_s)
+        return ServiceSpec(tuple(jobs), settings.shutdown_s, settings.health.max_lag_s)
 
     def _share(self, settings: Settings) -> None:
         """Give those that stay their part of the memory, before others take theirs."""

@@ -85,6 +85,7 @@ class ServiceSpec:
 
     jobs: tuple[JobSpec, ...]
     shutdown_s: float
+    max_lag_s: float
 
 
 @dataclass(slots=True)
@@ -232,7 +233,8 @@ class Service:
             folders = sum(each.spec.folders for each in self._running.values())
             said = f"beginning to watch {counted(folders, 'folder')}"
         else:
-            said = sentence([each.job.status for each in self._running.values()], time.monotonic(), _clock_time)
+            statuses = [each.job.status for each in self._running.values()]
+            said = sentence(statuses, time.monotonic(), self._spec.max_lag_s, _clock_time)
         return said + (f"; settings not reloaded: {self._refused}" if self._refused else "")
 
     def _name_hung(self) -> bool:

@@ -96,11 +96,11 @@ class WorkerStatus:
         return sum(target.waiting + target.in_flight for target in self.targets)
 
 
-def sentence(workers: Sequence[WorkerStatus], now: float, clock_time: Callable[[float], str]) -> str:
+def sentence(workers: Sequence[WorkerStatus], now: float, max_lag_s: float, clock_time: Callable[[float], str]) -> str:
     """How all of it is doing, for a person. `clock_time` shows a monotonic time as that of a clock on the wall."""
     targets = [target for worker in workers for target in worker.targets]
     lost = sum(target.state is TargetState.LOST for target in targets)
-    said = f"watching {counted(len(targets) - lost, 'folder')}"
+    said = _lateness(targets, now, max_lag_s) + f"watching {counted(len(targets) - lost, 'folder')}"
     if lost:
         said += f", {lost} missing"
     waiting = sum(worker.waiting() for worker in workers)
@@ -112,6 +112,11 @@ def sentence(workers: Sequence[WorkerStatus], now: float, clock_time: Callable[[
         said += f", next in {next_s:.0f} s"
     refused = [f"; {worker.destination}: {worker.reason}" for worker in workers if worker.is_refused]
     return said + "".join(refused)
+
+
+def _lateness(targets: Sequence[TargetStatus], now: float, max_lag_s: float) -> str:
+    lag_s, name = max(((target.lag_s(now), target.name) for target in targets), default=(0.0, ""))
+    return f"late: {name} is {lag_s:.0f} s behind; " if lag_s > max_lag_s else ""
 
 
 def counted(number: int, thing: str) -> str:

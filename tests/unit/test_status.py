@@ -13,6 +13,10 @@ def _target(name: str, state: TargetState = TargetState.WATCHING, waiting: int =
     return TargetStatus(name, state, waiting, in_flight)
 
 
+def _late(name: str, lag_s: float) -> TargetStatus:
+    return TargetStatus(name, TargetState.WATCHING, 1, settled_since=NOW - lag_s)
+
+
 @pytest.mark.parametrize(
     ("workers", "said"),
     [
@@ -32,7 +36,12 @@ def _target(name: str, state: TargetState = TargetState.WATCHING, waiting: int =
             [WorkerStatus("hf://d", (_target("a"),), reason="401: no", is_refused=True)],
             "watching 1 folder, all published; hf://d: 401: no",
         ),
+        (
+            [WorkerStatus("d", (_late("a", 301.0), _late("b", 400.0), _late("c", -5.0)))],
+            "late: b is 400 s behind; watching 3 folders, 3 files waiting",
+        ),
+        ([WorkerStatus("d", (_late("a", 300.0),))], "watching 1 folder, 1 file waiting"),
     ],
 )  # fmt: skip
 def test_it_tells_a_person_how_it_is_doing(workers: list[WorkerStatus], said: str) -> None:
-    assert sentence(workers, NOW, lambda moment: f"{NOW - moment:.0f} s ago") == said
+    assert sentence(workers, NOW, 300.0, lambda moment: f"{NOW - moment:.0f} s ago") == said
