@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ class _Site(ThreadingHTTPServer):
         super().__init__((address, port), _Answering)
         self.name = address
         self.hosts: list[str] = []
+        self.is_over = threading.Event()
 
 
 class _Answering(BaseHTTPRequestHandler):
@@ -41,6 +42,9 @@ class _Answering(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:  # the name is http.server's
         self.server.hosts.append(self.headers["Host"])
+        if self.path == "/slow":
+            self._dawdle()
+            return
         where = self.path.partition("to=")[2].replace("HERE", self.headers["Host"])
         self.send_response(302 if where else 200)
         if where:
@@ -48,6 +52,14 @@ class _Answering(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(self.server.name)))
         self.end_headers()
         self.wfile.write(self.server.name.encode())
+
+    def _dawdle(self) -> None:
+        """A byte now and then, until nobody listens any more."""
+        self.send_response(200)
+        self.end_headers()
+        with suppress(OSError):
+            while not self.server.is_over.wait(0.01):
+                self.wfile.write(b"x")
 
     def log_message(self, *_: object) -> None:
         pass
@@ -61,6 +73,7 @@ def _serving(site: _Site) -> Iterator[_Site]:
         try:
             yield site
         finally:
+            site.is_over.set()
             site.shutdown()
             thread.join()
 
@@ -81,9 +94,9 @@ class Web:
             return await resolved(host, port)
         return answers.pop(0) if len(answers) > 1 else answers[0]
 
-    def fetch(self, url: str) -> tuple[str, bytes]:
+    def fetch(self, url: str, longest_s: float = 60.0) -> tuple[str, bytes]:
         """The name and content at a URL in which PORT is the servers' port."""
-        reach = Reach(lambda address: address == PUBLIC or is_public(address), self.resolve)
+        reach = Reach(lambda address: address == PUBLIC or is_public(address), self.resolve, longest_s)
         return asyncio.run(_fetch(url.replace("PORT", str(self.public.server_port)), reach))
 
 
@@ -168,3 +181,9 @@ def test_redirects_have_an_end(web: Web) -> None:
         web.fetch("http://127.0.0.2:PORT/" + "to=/" * 40)
     assert refused.value.status == 502
     assert len(web.public.hosts) == MOST_REDIRECTS + 1
+
+
+def test_what_never_ends_is_given_up(web: Web) -> None:
+    with pytest.raises(RefusedError) as refused:
+        web.fetch("http://127.0.0.2:PORT/slow", longest_s=0.2)
+    assert refused.value.status == 504

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -46,6 +48,19 @@ def test_status_says_that_all_is_well_and_that_nothing_runs(hub: LocalHub, at: P
     assert ended.returncode == 3
     assert b"not running" in ended.stderr
     assert at.say("flush", "--wait").returncode == 3
+
+
+def test_status_is_shown_again_and_again_until_it_is_interrupted(at: Place) -> None:
+    with at.running() as daemon:
+        command = [sys.executable, "-m", "hf_watch", "status", "--watch", "--json", "--state-dir", str(at.state_dir)]
+        with subprocess.Popen(command, env=at.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as watching:
+            assert watching.stdout is not None
+            for _ in range(2):
+                assert json.loads(watching.stdout.readline())["health"] == "healthy"
+            watching.send_signal(signal.SIGINT)
+            _, said = watching.communicate(timeout=60)
+        assert b"Traceback" not in said
+        assert daemon.stop() == 0
 
 
 def test_history_names_the_commit_that_published_a_path_last(hub: LocalHub, at: Place) -> None:

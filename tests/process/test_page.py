@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 
+from hf_watch.control import place
 from hf_watch.local_hub import LocalHub
 from hf_watch.local_hub.faults import Fault
 from tests.eventually import eventually
@@ -68,12 +69,12 @@ def _hub(tmp_path: Path) -> Iterator[LocalHub]:
 
 @contextmanager
 def _opened(tmp_path: Path, hub: LocalHub, **env: str) -> Iterator[Open]:
-    place = Place(tmp_path, hub)
+    at = Place(tmp_path, hub)
     more = {"HF_WATCH_HTTP__LISTEN": "127.0.0.1:0", "HF_WATCH_COMMIT__PER_HOUR": "0", **env}
-    with place.running(env={**place.env, **more}) as daemon:
+    with at.running(env={**at.env, **more}) as daemon:
         [started] = daemon.wait_for("page.started")
         with httpx2.Client(base_url=started["url"], timeout=60.0) as http:
-            yield Open(place, hub, daemon, http)
+            yield Open(at, hub, daemon, http)
         assert daemon.stop() == 0
 
 
@@ -155,6 +156,15 @@ def test_an_upload_of_unknown_length_ends_at_the_limit(tmp_path: Path, hub: Loca
         eventually(lambda: not any(page.place.drop.iterdir()), "nothing of it stays")
 
 
+def _connected(page: Open, control_socket: str | None) -> socket.socket:
+    """A connection to the page, or to the control socket."""
+    if control_socket is None:
+        return socket.create_connection(("127.0.0.1", page.http.base_url.port or 0))
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(control_socket)
+    return connection
+
+
 def test_a_thousand_slow_connections_keep_nobody_from_publishing(tmp_path: Path, hub: LocalHub) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < SLOW_CONNECTIONS + 200:
@@ -162,8 +172,9 @@ def test_a_thousand_slow_connections_keep_nobody_from_publishing(tmp_path: Path,
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, SLOW_CONNECTIONS + 200), hard))
     with _opened(tmp_path, hub) as page, ExitStack() as held_open:
         half = f"POST /v1/upload?target=drop&path=s HTTP/1.1\r\nHost: {page.netloc}\r\nContent-Length: 9\r\n\r\n"
+        short = held_open.enter_context(place.found([page.place.state_dir]))
         for number in range(SLOW_CONNECTIONS):
-            slow = held_open.enter_context(socket.create_connection(("127.0.0.1", page.http.base_url.port or 0)))
+            slow = held_open.enter_context(_connected(page, short if number % 4 == 0 else None))
             try:
                 slow.sendall(half.encode() if number % 2 else b"GET / HT")
             except OSError:
@@ -183,7 +194,8 @@ class _Redirects(BaseHTTPRequestHandler):
         self.send_response(302 if where else 200)
         if where:
             self.send_header("Location", where)
-        self.send_header("Content-Length", "6")
+        if self.path != "/not-said":
+            self.send_header("Content-Length", "6")
         self.end_headers()
         self.wfile.write(b"inside")
 
@@ -231,6 +243,15 @@ def test_a_redirect_is_followed_so_far_and_no_further(tmp_path: Path, hub: Local
         assert fetch("/").status_code == 422, "an address without a name needs a path"
 
 
+def test_what_is_at_a_url_is_no_larger_than_an_upload(tmp_path: Path, hub: LocalHub) -> None:
+    more = {"HF_WATCH_HTTP__FETCH_PRIVATE": "true", "HF_WATCH_HTTP__MAX_UPLOAD_BYTES": "5"}
+    with _site() as port, _opened(tmp_path, hub, **more) as page:
+        for path in ("/said", "/not-said"):
+            asked = {"target": "drop", "url": f"http://127.0.0.1:{port}{path}"}
+            assert page.http.post("/v1/fetch", json=asked).status_code == 413, path
+        assert list(page.place.drop.iterdir()) == []
+
+
 def test_without_the_token_there_is_the_page_and_nothing_of_the_daemon(tmp_path: Path, hub: LocalHub) -> None:
     file = tmp_path / "token"
     file.write_text(TOKEN)
@@ -247,21 +268,21 @@ def test_without_the_token_there_is_the_page_and_nothing_of_the_daemon(tmp_path:
 
 
 def test_an_address_that_others_reach_needs_a_token(tmp_path: Path, hub: LocalHub) -> None:
-    place = Place(tmp_path, hub)
-    env = {**place.env, "HF_WATCH_HTTP__LISTEN": "0.0.0.0:0"}
-    arguments = ["run", str(place.drop), DEST, "--state-dir", str(place.state_dir)]
+    at = Place(tmp_path, hub)
+    env = {**at.env, "HF_WATCH_HTTP__LISTEN": "0.0.0.0:0"}
+    arguments = ["run", str(at.drop), DEST, "--state-dir", str(at.state_dir)]
     with running(arguments, env, tmp_path / "log") as daemon:
         assert daemon.wait() == 78
     assert "http.token_file" in (tmp_path / "log").read_text()
 
 
 def test_a_busy_port_costs_the_page_and_nothing_else(tmp_path: Path, hub: LocalHub) -> None:
-    place = Place(tmp_path, hub)
+    at = Place(tmp_path, hub)
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        env = {**place.env, "HF_WATCH_HTTP__LISTEN": f"127.0.0.1:{taken.getsockname()[1]}"}
-        with place.running(env=env) as daemon:
+        env = {**at.env, "HF_WATCH_HTTP__LISTEN": f"127.0.0.1:{taken.getsockname()[1]}"}
+        with at.running(env=env) as daemon:
             daemon.wait_for("page.refused")
-            (place.drop / "a").write_text("a")
+            (at.drop / "a").write_text("a")
             daemon.wait_for("commit.recorded")
             assert daemon.stop() == 0
 
@@ -363,13 +384,13 @@ class _Beats(BaseHTTPRequestHandler):
 
 
 def test_the_heartbeat_is_called_and_its_address_is_not_logged(tmp_path: Path, hub: LocalHub) -> None:
-    place = Place(tmp_path, hub)
+    at = Place(tmp_path, hub)
     with ThreadingHTTPServer(("127.0.0.1", 0), _Beats) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
             url = f"http://127.0.0.1:{server.server_port}/secret-name"
-            with place.running(env={**place.env, "HF_WATCH_HEALTH__HEARTBEAT_URL": url}) as daemon:
+            with at.running(env={**at.env, "HF_WATCH_HEALTH__HEARTBEAT_URL": url}) as daemon:
                 eventually(lambda: "/secret-name" in _Beats.calls, "it is called")
                 assert daemon.stop() == 0
                 assert "secret-name" not in json.dumps(daemon.log())

@@ -63,10 +63,11 @@ async def resolved(host: str, port: int) -> list[Address]:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How far a visitor's URL may lead: which addresses may be asked, and how a name becomes addresses."""
+    """How far a visitor's URL may lead: which addresses may be asked, how a name becomes addresses, and how long."""
 
     is_allowed: Callable[[Address], bool] = is_public
     resolve: Callable[[str, int], Awaitable[list[Address]]] = resolved
+    longest_s: float = LONGEST_S
 
     @classmethod
     def anywhere(cls) -> Reach:
@@ -80,7 +81,7 @@ async def fetched(address: str, reach: Reach) -> AsyncIterator[Fetched]:
     # Compressed on the way, a size means nothing; a proxy of the environment would look the name up for us.
     headers = {"Accept-Encoding": "identity", "User-Agent": f"hf-watch/{__version__}"}
     try:
-        async with asyncio.timeout(LONGEST_S), httpx2.AsyncClient(
+        async with asyncio.timeout(reach.longest_s), httpx2.AsyncClient(
             timeout=TIMEOUT, headers=headers, follow_redirects=False, trust_env=False
         ) as client:  # fmt: skip
             answer, url = await _followed(client, _parsed(address), reach)
@@ -93,7 +94,7 @@ async def fetched(address: str, reach: Reach) -> AsyncIterator[Fetched]:
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise RefusedError(502, f"{printable(address)}: {error or type(error).__name__}") from error
     except TimeoutError as error:
-        raise RefusedError(504, f"{printable(address)}: it took longer than {LONGEST_S:.0f} s") from error
+        raise RefusedError(504, f"{printable(address)}: it took longer than {reach.longest_s:g} s") from error
 
 
 async def _followed(client: httpx2.AsyncClient, url: httpx2.URL, reach: Reach) -> tuple[httpx2.Response, httpx2.URL]:

@@ -164,5 +164,6 @@ def _translated() -> Iterator[None]:
 _STATUSES = {
     errno.ENOSPC: 507, errno.EDQUOT: 507, errno.EFBIG: 507, errno.ENOENT: 503, errno.EROFS: 503, errno.EACCES: 503,
     errno.EPERM: 503, errno.EIO: 503, errno.EMFILE: 503, errno.ENFILE: 503, errno.ENOTDIR: 409, errno.ELOOP: 409,
-    errno.EISDIR: 409, errno.EEXIST: 409, errno.ENOTEMPTY: 409, errno.ENAMETOOLONG: 422, errno.EINVAL: 422,
+    errno.EISDIR: 409, errno.ENOTEMPTY: 409, errno.EEXIST: 409, errno.EXDEV: 409, errno.ENAMETOOLONG: 422,
+    errno.EINVAL: 422,
 }  # fmt: skip
