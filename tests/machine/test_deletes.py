@@ -228,6 +228,23 @@ def test_a_delete_that_was_put_off_is_dropped_when_the_root_is_lost_or_the_file_
     assert "incoming/d/c" in hub.repo.files
 
 
+@pytest.mark.parametrize("poll_s", [1.0, 1_000.0])  # noticed before the delete goes, or not
+def test_a_delete_that_was_put_off_is_dropped_when_the_root_is_replaced(
+    tmp_path: Path, drop: Path, poll_s: float
+) -> None:
+    hub = FakeHub()
+    engine = Engine(tmp_path, [target_spec(drop, on_delete="mirror", poll_s=poll_s)], hub)
+    engine.sync()
+    (drop / "d" / "c").unlink()
+    hub.fail("commit", Fault(RetryableError("429: slow down", retry_after_s=100.0)))
+    with engine.running() as running:
+        running.go_on(20.0)
+        drop.rename(tmp_path / "old")
+        fill(drop, {"other": b"other"})
+        running.go_on(400.0)
+    assert hub.repo.files == {**PUBLISHED, "incoming/other": b"other"}
+
+
 def test_an_unmounted_directory_below_the_root_that_cannot_be_listed_loses_nothing(tmp_path: Path, drop: Path) -> None:
     engine, hub = _published(tmp_path, drop)
     (drop / "d").chmod(0)

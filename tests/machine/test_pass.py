@@ -10,6 +10,7 @@ import pytest
 
 from hf_watch.commands import Flush
 from hf_watch.filters import Filter
+from hf_watch.measured import Skipped
 from hf_watch.model import Change, ChangeKind
 from tests.disk import fill, numbered
 from tests.engine import Engine, target_spec
@@ -140,6 +141,19 @@ def test_a_file_that_vanishes_or_turns_into_a_directory_before_it_is_read_stops_
         (drop / "b").mkdir()
         running.go_on(60.0)
     assert hub.repo.files == {"incoming/c": b"c"}
+
+
+def test_a_file_that_is_hinted_at_and_did_not_change_is_not_even_read(tmp_path: Path, drop: Path) -> None:
+    fill(drop, {"a": b"a", "b": b"b"})
+    seen: list[object] = []
+    with Engine(tmp_path, [target_spec(drop)], FakeHub(), observe=seen.append).running() as running:
+        running.go_on(5.0)
+        seen.clear()
+        os.utime(drop / "b")
+        for name in ("a", "b"):
+            running.hint(Change(name, ChangeKind.CLOSED, running.clock()))
+        running.go_on(5.0)
+    assert [each.path for each in seen if isinstance(each, Skipped)] == ["b"]  # read, and found to be the same
 
 
 def test_what_a_watch_hints_at_is_published_without_a_scan(tmp_path: Path, drop: Path) -> None:

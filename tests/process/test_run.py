@@ -317,6 +317,19 @@ def test_plan_check_push_and_config_say_what_they_do(hub: LocalHub, drop: Path, 
     assert run(["--version"], env, tmp_path).stdout.startswith(b"hf-watch ")
 
 
+def test_the_commits_of_the_last_hour_count_for_the_next_process(hub: LocalHub, drop: Path, tmp_path: Path) -> None:
+    env = environment(hub.url, tmp_path, HF_WATCH_COMMIT__BURST="1", HF_WATCH_COMMIT__PER_HOUR="1")
+    arguments = [str(drop), DEST, "--create-repo", "--state-dir", str(tmp_path / "state")]
+    waits_s = []
+    for name in ("a", "b"):
+        (drop / name).write_text(name)
+        waits_s.append(_answer(["plan", *arguments, "--json"], env)["total"]["next_commit_s"])
+        if name == "a":
+            assert run(["sync", *arguments, "--quiet-s", "0"], env, tmp_path).returncode == 0
+    assert waits_s[0] == 0.0
+    assert 0.0 < waits_s[1] <= 3_600.0
+
+
 def test_the_token_is_nowhere_to_be_seen(hub: LocalHub, drop: Path, tmp_path: Path) -> None:
     env = environment(hub.url, tmp_path)
     token = env["HF_TOKEN"].encode()

@@ -60,17 +60,19 @@ class Clearer:
         return cleared
 
     def may_delete(self, lost: Lost) -> bool:
-        """Whether the file is gone still, below a root that stands, and its place is left to nobody else."""
+        """Whether the file is gone still, below the root it was in, and its place is left to nobody else."""
+        target, path = lost.target, lost.waiting.path
         try:
-            held = lost.target.deletions_held()
+            held = target.deletions_held()
         except SourceError as error:
             held = str(error)
-        if held is None:
-            is_gone = lost.target.disk.is_gone(lost.waiting.path)
-            is_gone = is_gone and lost.target.wanted.reaches(lost.waiting.path)  # an ignore file may hide it by now
-            return is_gone and not self.placement.handed_over(lost.target, lost.waiting.path, lost.repo_path)
-        lost.target.journal.tell("warning", "delete.held", lost.waiting.path, held)
-        return False
+        if held is None and target.generation_at(path) != lost.generation:
+            held = "another directory, or what is mounted there, has taken the place of the one it was in"
+        if held is not None:
+            target.journal.tell("warning", "delete.held", path, held)
+            return False
+        is_gone = target.disk.is_gone(path) and target.wanted.reaches(path)  # an ignore file may hide it by now
+        return is_gone and not self.placement.handed_over(target, path, lost.repo_path)
 
     def _cleared(self, ready: Ready, found: Found, remote: dict[str, RemoteFile]) -> Iterable[Ready]:
         ours = self._ours(found, found.former, remote)
