@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 
@@ -9,12 +10,13 @@ os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # read when the client is impo
 
 import resource
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 REPO = "bench/drop"
 LOOK_S = 0.01
 MB = 1_000_000
+KIB = 1_024  # what Linux calls kB
+IN_ACCESS, IN_ISDIR = 0x1, 0x4000_0000  # include/uapi/linux/inotify.h
+PR_CAPBSET_DROP, CAP_LEASE = 24, 28  # include/uapi/linux/prctl.h, capability.h
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True)
@@ -89,10 +95,10 @@ class Process:
         return sum(event["files"] for event in self.events("commit.recorded"))
 
     def peak_mb(self) -> float:
-        return self._status("VmHWM") / 1_000
+        return self._status("VmHWM") * KIB / MB
 
     def resident_mb(self) -> float:
-        return self._status("VmRSS") / 1_000
+        return self._status("VmRSS") * KIB / MB
 
     def _status(self, key: str) -> float:
         text = Path(f"/proc/{self.process.pid}/status").read_text()
@@ -111,12 +117,47 @@ class Process:
         self.process.wait(60)
 
 
+class Reads:
+    """How often anybody read from a file below a folder while the `with` block ran."""
+
+    def __init__(self, folder: Path) -> None:
+        self.count = 0
+        self._folder = folder
+        self._queue = -1
+
+    def __enter__(self) -> Self:
+        self._queue = LIBC.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        for directory, _, _ in os.walk(self._folder):
+            if LIBC.inotify_add_watch(self._queue, os.fsencode(directory), IN_ACCESS) < 0:
+                raise OSError(ctypes.get_errno(), directory)
+        return self
+
+    def look(self) -> int:
+        """The count so far."""
+        with suppress(BlockingIOError):
+            while events := os.read(self._queue, 1 << 16):
+                offset = 0
+                while offset < len(events):
+                    _, mask, _, length = struct.unpack_from("iIII", events, offset)
+                    self.count += not mask & IN_ISDIR
+                    offset += 16 + length
+        return self.count
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._queue)
+
+
 @contextmanager
-def daemon(made: Bench, folder: Path, *options: str, files: int = 0, repo: str = REPO, **env: str) -> Iterator[Process]:
-    """`hf-watch run`, its watches standing and its first scan done. `files` limits its open files."""
+def daemon(
+    made: Bench, folder: Path, *options: str, files: int = 0, repo: str = REPO, leases: bool = True, **env: str
+) -> Iterator[Process]:
+    """`hf-watch run`, its watches standing and its first scan done. `files` limits its open files.
+
+    Without `leases` it may not ask who writes to the files of others, as a service that is not root.
+    """
     command = [sys.executable, "-m", "hf_watch", "run", str(folder), f"hf://datasets/{repo}/incoming", *options]
     state = ["--state-dir", str(made.place / f"state-{repo.replace('/', '-')}")]
-    with _process(command + state, made.environment(**env), made.place / "daemon.log", files) as process:
+    with _process(command + state, made.environment(**env), made.place / "daemon.log", files, leases) as process:
         wait(lambda: process.events("service.started") and process.events("target.scanned"), "the first scan", 900)
         yield process
 
@@ -124,15 +165,19 @@ def daemon(made: Bench, folder: Path, *options: str, files: int = 0, repo: str =
 @contextmanager
 def peer(made: Bench, name: str, folder: Path, repo: str) -> Iterator[Process]:
     command = [sys.executable, str(Path(__file__).with_name("peers.py")), name, str(folder), repo]
-    with _process(command, made.environment(), made.place / f"{name}.log", 0) as process:
+    with _process(command, made.environment(), made.place / f"{name}.log") as process:
         yield process
 
 
 @contextmanager
-def _process(command: list[str], env: dict[str, str], log: Path, files: int) -> Iterator[Process]:
+def _process(
+    command: list[str], env: dict[str, str], log: Path, files: int = 0, leases: bool = True
+) -> Iterator[Process]:
     def limit() -> None:
         if files:
             resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+        if not leases and LIBC.prctl(PR_CAPBSET_DROP, CAP_LEASE, 0, 0, 0):
+            raise OSError(ctypes.get_errno(), "CAP_LEASE cannot be dropped")
 
     with log.open("wb") as out:
         process = subprocess.Popen(command, env=env, stdout=out, stderr=out, preexec_fn=limit)  # noqa: PLW1509  no thread forks here
@@ -191,4 +236,4 @@ def one_shot(made: Bench, folder: Path, name: str) -> tuple[float, float]:
         env=made.environment(), check=True, capture_output=True, text=True,
     )  # fmt: skip
     seconds, peak_kb = ended.stdout.split()[-2:]
-    return float(seconds), float(peak_kb) / 1_000
+    return float(seconds), float(peak_kb) * KIB / MB

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from huggingface_hub import CommitOperationAdd, HfApi
 
-from benchmarks.bench import MB, Bench, HeadWatch, bench, daemon, one_shot, peer, wait
+from benchmarks.bench import MB, Bench, HeadWatch, Reads, bench, daemon, one_shot, peer, wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -205,11 +205,12 @@ def restart() -> None:
 def _restart(made: Bench, folder: Path) -> None:
     """At rest: the probes are answered, the scan is done, and nothing has been read or asked for since."""
     asked, began = len(made.hub.requests), time.monotonic()
-    with daemon(made, folder) as process:
+    with Reads(folder) as reads, daemon(made, folder) as process:
         wait(lambda: len(made.hub.requests) >= asked + 2, "the probes", 60)
         say("restart on 100,000 unchanged files, to rest", time.monotonic() - began, "s", "at most 3")
         time.sleep(3)
         say("requests", len(made.hub.requests) - asked, "", "2: the start-up probes")
+        say("reads of the files' content", reads.look(), "", "0")
         say("bytes read in all, program and ledger included (content: 100)", process.read_bytes() / MB, "MB")
         say("commits", len(process.events("commit.recorded")), "", "0")
         process.stop()
@@ -245,15 +246,17 @@ def torn() -> None:
             continue
         for name in ("hf-watch", "scheduler", "script"):
             _torn(name, who, uid)
+        if uid == NOBODY:
+            _torn("hf-watch", "another user whose files it may not ask about", uid, leases=False)
 
 
-def _torn(name: str, who: str, uid: int) -> None:
+def _torn(name: str, who: str, uid: int, *, leases: bool = True) -> None:
     with bench() as made:
         made.place.chmod(0o755)  # for another user to reach the folder
         folder = made.place / "drop"
         folder.mkdir()
         folder.chmod(0o777)
-        running = daemon(made, folder) if name == "hf-watch" else peer(made, name, folder, "bench/drop")
+        running = daemon(made, folder, leases=leases) if name == "hf-watch" else peer(made, name, folder, "bench/drop")
         with running as process:
             if name != "hf-watch":
                 wait(lambda: "ready" in process.log.read_text(), "the peer", 60)
