@@ -284,7 +284,8 @@ class _Parts:
         return Committer(
             name=self.name, single_pass=self.spec.single_pass, targets=self.targets, hub=self.hub, opener=self.opener,
             gatherer=self.gatherer, publisher=self.publisher, unanswered=self.unanswered,
-            after_upload=self.after_upload, pacing=self.pacing, recovery=self.recovery, clock=self.around.clock,
+            after_upload=self.after_upload, pacing=self.pacing, recovery=self.recovery, screening=self.screening,
+            clock=self.around.clock,
         )  # fmt: skip
 
     @cached_property

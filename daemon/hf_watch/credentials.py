@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from hf_watch.errors import NotSettledError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -40,11 +42,28 @@ class Credentials:
         self._used_at = 0.0
         self._loading = threading.Lock()
         self._scanner: Scanner | None = None
+        self._compiler: subprocess.Popen[bytes] | None = None
+        self._was_asked = False
+
+    @property
+    def are_awaited(self) -> bool:
+        """Whether a text came while the rules are compiled; nothing can be said of it, or of others, before the end."""
+        return self._was_asked and self._is_compiling
+
+    @property
+    def _is_compiling(self) -> bool:
+        return self._compiler is not None and self._compiler.returncode is None
 
     def rule(self, content: bytes) -> str | None:
-        """The name of the rule that finds a credential in the first MiB of a text; None for others, and for no text."""
+        """The name of the rule that finds a credential in the first MiB of a text; None for others, and for no text.
+
+        NotSettledError while the rules are compiled beside: who waited in here could not be stopped.
+        """
         if not is_text(content[:BINARY_BYTES]):
             return None
+        if self._is_compiling:
+            self._was_asked = True
+            raise NotSettledError("the rules for credentials are being compiled")
         found = [each.rule_id for each in self._loaded().scan(content[:SCANNED_BYTES]) if each.visible]
         rule = min(found, default=None)  # what is not visible only helps to find others
         return None if rule is None else rule.partition(".")[2] or rule
@@ -58,7 +77,7 @@ class Credentials:
         with ExitStack() as opened:
             if not any(self._cache.glob("*")):
                 try:
-                    compiler = subprocess.Popen([*COMPILE, self._cache], stdin=subprocess.DEVNULL)  # noqa: S603  ours
+                    self._compiler = compiler = subprocess.Popen([*COMPILE, self._cache], stdin=subprocess.DEVNULL)  # noqa: S603  ours
                 except OSError as error:
                     log.debug("rules.failed", reason=str(error))  # then the first text waits
                 else:

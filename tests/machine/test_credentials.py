@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from hf_watch.credentials import KEPT_S, SCANNED_BYTES, Credentials, is_text
+from hf_watch.errors import NotSettledError
 from hf_watch.filters import Filter
 from tests.disk import fill
 from tests.engine import RULES, Engine, target_spec
@@ -154,6 +155,22 @@ def test_a_first_start_compiles_the_rules_before_a_text_comes(tmp_path: Path) ->
         assert not _is_compiling()
         assert credentials.rule(FOUND["github-pat"].encode()) is not None
     assert {each.name for each in (tmp_path / "rules").iterdir()} == made
+
+
+def _are_awaited(credentials: Credentials) -> bool:
+    return credentials.are_awaited
+
+
+def test_nobody_waits_for_rules_inside_a_look_at_a_text(tmp_path: Path) -> None:
+    credentials = Credentials(tmp_path / "rules")
+    with credentials.compiled_beside():
+        assert credentials.rule(b"\0binary") is None
+        assert not _are_awaited(credentials)
+        with pytest.raises(NotSettledError):
+            credentials.rule(b"text")
+        assert _are_awaited(credentials)
+    assert not _are_awaited(credentials)
+    assert credentials.rule(b"text") is None
 
 
 def test_a_stop_waits_for_no_rules(tmp_path: Path) -> None:

@@ -57,6 +57,20 @@ def test_a_stop_does_not_wait_for_a_hub_that_hangs_and_the_next_start_publishes(
     assert hub.read("dataset", "acme/drop", "incoming/a") == b"a"
 
 
+def test_a_stop_does_not_wait_for_the_rules_of_a_first_start(hub: LocalHub, drop: Path, tmp_path: Path) -> None:
+    """Compiling them takes seconds, a minute on a busy machine."""
+    env = environment(hub.url, tmp_path, HF_WATCH_SHUTDOWN_S="0.1")
+    del env["KF_RULE_CACHE_DIR"]  # where the tests have theirs
+    with running(_arguments("run", drop, tmp_path), env, tmp_path / "log") as daemon:
+        daemon.wait_for("target.scanned")
+        eventually(lambda: any("/auth-check" in each.path for each in hub.requests), "files are about to be read")
+        assert daemon.stop() == 0
+        assert daemon.events("service.stopped")[0].get("stuck") is None
+    with running(_arguments("run", drop, tmp_path), env, tmp_path / "log") as daemon:
+        eventually(lambda: "incoming/a" in hub.files("dataset", "acme/drop"), "it is published", 120.0)
+        assert daemon.stop() == 0
+
+
 @pytest.mark.parametrize("fault", [Fault(hang=True), Fault(status=503)])
 def test_a_pass_that_is_stopped_has_failed_unless_all_is_published(
     hub: LocalHub, drop: Path, tmp_path: Path, fault: Fault

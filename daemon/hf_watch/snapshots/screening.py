@@ -25,6 +25,11 @@ class Screening:
     setbacks: Setbacks
     pulse: Pulse
 
+    @property
+    def waits(self) -> bool:
+        """Whether nothing can be said of texts yet."""
+        return self.credentials.are_awaited
+
     def begin(self) -> None:
         """A commit is being gathered."""
         self.capacity.begin()
@@ -34,7 +39,10 @@ class Screening:
         self.credentials.rest()
 
     def passes(self, found: Found, fd: int) -> bool:
-        """Whether the file, open at `fd`, may go; it counts towards what the Hub takes then."""
+        """Whether the file, open at `fd`, may go; it counts towards what the Hub takes then.
+
+        NotSettledError when that cannot be said yet.
+        """
         why_not = self._credential(found, fd) or self.capacity.why_not(found)
         if why_not is not None:
             self.setbacks.set_aside(found.target, found.waiting.path, found.snapshot.fingerprint, why_not)

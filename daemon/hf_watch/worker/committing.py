@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hf_watch.ports import Hub
     from hf_watch.publish.publisher import Publisher
     from hf_watch.publish.unanswered import Unanswered
+    from hf_watch.snapshots.screening import Screening
     from hf_watch.targets.target import Target
     from hf_watch.worker.gathering import Gatherer
     from hf_watch.worker.opening import Opener
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     Tell = Callable[[Iterable[Found | Lost] | None], None]  # hears what is being read and sent; None: what is in hand
 
 log = structlog.get_logger()
+
+RULES_S = 0.1  # between two looks whether the rules for credentials are there
 
 
 class Committer:
@@ -46,6 +49,7 @@ class Committer:
         after_upload: AfterUpload,
         pacing: Pacing,
         recovery: Recovery,
+        screening: Screening,
         clock: Callable[[], float],
     ) -> None:
         self.is_open = False  # the destination takes commits, as far as is known
@@ -61,6 +65,7 @@ class Committer:
         self._after_upload = after_upload
         self._pacing = pacing
         self._recovery = recovery
+        self._screening = screening
         self._clock = clock
         self._is_hurried = False  # what is due goes without being gathered for longer
 
@@ -97,7 +102,10 @@ class Committer:
     def next_at(self, *, is_ending: bool) -> float | None:
         """When to go on towards the Hub, or None when there is nothing to do there; at the end nothing is gathered."""
         due = self._next_due(is_ending=is_ending) if self.is_open else 0.0
-        return None if due is None else self._pacing.next_at(due)
+        if due is None:
+            return None
+        moment = self._pacing.next_at(due)
+        return max(moment, self._clock() + RULES_S) if self._screening.waits else moment
 
     def _next_due(self, *, is_ending: bool) -> float | None:
         """When the next commit would go if the Hub and the budget let it."""
