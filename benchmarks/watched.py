@@ -2,7 +2,7 @@
 
 A hundred clients ask for the status every two seconds each, as `status --watch` does, while files are published; in
 turn with runs that nobody looks at. The clients are one process that gives way to all others, for its own work is not
-what is measured.
+what is measured. Then what the socket and the page take of a daemon at rest: their modules, and all else.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx2
+
 from benchmarks.bench import Bench, HeadWatch, bench, daemon, wait
 from hf_watch.control import place
 
@@ -25,6 +27,19 @@ CLIENTS = 100
 EVERY_S = 2.0  # cli.daemon.WATCH_EVERY_S
 FILES, SIZE_BYTES = 3_000, 4_000
 SLOWER = 1.05  # allowed
+REST_S = 10.0
+MOST_MB = 15.0  # allowed at rest
+MODULES = """
+import hf_watch.assembly, hf_watch.checks, hf_watch.explain, hf_watch.hub, hf_watch.preview, hf_watch.push
+import hf_watch.service, hf_watch.specs, huggingface_hub, sys
+from hf_watch.hub import HubClient
+def resident_mb():
+    return int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS"))) / 1_000
+before = resident_mb()
+assert "starlette" not in sys.modules
+import hf_watch.app
+print(resident_mb() - before)
+"""
 REQUEST = b"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -55,6 +70,26 @@ def measured(made: Bench, name: str, *, clients: int) -> Cost:
         seconds, cpu_s = watch.moved_at - began, process.cpu_s() - cpu_before_s
         answers, _ = looking.communicate()
     return Cost(seconds, cpu_s, int(answers))
+
+
+def at_rest(made: Bench, name: str, **env: str) -> tuple[float, float]:
+    """Resident MB, and the share of a core over some seconds, of a daemon with nothing to do."""
+    folder, repo = made.place / name, made.new_repo(name)
+    folder.mkdir()
+    with daemon(made, folder, repo=repo, **env) as process:
+        for started in process.events("page.started"):
+            for path in ("", "v1/status", "v1/recent", "metrics"):
+                httpx2.get(started["url"] + path).raise_for_status()
+        time.sleep(REST_S)
+        resident_mb, cpu_before_s = process.resident_mb(), process.cpu_s()
+        time.sleep(REST_S)
+        return resident_mb, (process.cpu_s() - cpu_before_s) / REST_S
+
+
+def modules_mb() -> float:
+    """What the modules take that nothing but the socket and the page needs."""
+    ended = subprocess.run([sys.executable, "-c", MODULES], check=True, capture_output=True, text=True)
+    return float(ended.stdout)
 
 
 async def look(state_dir: str, clients: int) -> int:
@@ -102,6 +137,11 @@ def main(runs: int) -> None:
     cpu = statistics.median(after.cpu_s / before.cpu_s for before, after in pairs)
     print(f"seconds, watched by alone, median of {runs}: {seconds:.3f} (allowed {SLOWER})")
     print(f"CPU, the same: {cpu:.3f}")
+    with bench() as made:
+        neither, _ = at_rest(made, "neither", RUNTIME_DIRECTORY="/nowhere")  # no place for the socket: it does without
+        both, share = at_rest(made, "both", HF_WATCH_HTTP__LISTEN="127.0.0.1:0")
+    print(f"MB of socket and page at rest: {modules_mb() + both - neither:.1f} (allowed {MOST_MB:g})")
+    print(f"share of a core over {REST_S:g} s: {share:.2%}")
 
 
 if __name__ == "__main__":
