@@ -72,11 +72,13 @@ def measured(made: Bench, name: str, *, clients: int) -> Cost:
     return Cost(seconds, cpu_s, int(answers))
 
 
-def at_rest(made: Bench, name: str, **env: str) -> tuple[float, float]:
+def at_rest(made: Bench, name: str, *, listen: str, runtime_directory: str) -> tuple[float, float]:
     """Resident MB, and the share of a core over some seconds, of a daemon with nothing to do."""
     folder, repo = made.place / name, made.new_repo(name)
     folder.mkdir()
-    with daemon(made, folder, repo=repo, **env) as process:
+    with daemon(
+        made, folder, repo=repo, HF_WATCH_HTTP__LISTEN=listen, RUNTIME_DIRECTORY=runtime_directory
+    ) as process:  # fmt: skip
         for started in process.events("page.started"):
             for path in ("", "v1/status", "v1/recent", "metrics"):
                 httpx2.get(started["url"] + path).raise_for_status()
@@ -138,8 +140,9 @@ def main(runs: int) -> None:
     print(f"seconds, watched by alone, median of {runs}: {seconds:.3f} (allowed {SLOWER})")
     print(f"CPU, the same: {cpu:.3f}")
     with bench() as made:
-        neither, _ = at_rest(made, "neither", RUNTIME_DIRECTORY="/nowhere")  # no place for the socket: it does without
-        both, share = at_rest(made, "both", HF_WATCH_HTTP__LISTEN="127.0.0.1:0")
+        # without a place for the socket the daemon does without
+        neither, _ = at_rest(made, "neither", listen="", runtime_directory="/nowhere")
+        both, share = at_rest(made, "both", listen="127.0.0.1:0", runtime_directory="")
     print(f"MB of socket and page at rest: {modules_mb() + both - neither:.1f} (allowed {MOST_MB:g})")
     print(f"share of a core over {REST_S:g} s: {share:.2%}")
 
