@@ -63,8 +63,9 @@ class FastInbox(Inbox):
         self._clock = clock
 
     def take(self, timeout_s: float | None) -> dict[int, Hints]:
+        is_woken = self._woken
         hints = super().take(0.0)
-        if not hints and not self._requests:
+        if not hints and not self._requests and not is_woken:
             self._clock.now = max(self._clock.now, min(self._clock.now + (timeout_s or 0.0), self._clock.until))
         return hints
 

@@ -101,6 +101,16 @@ def test_without_events_the_rescan_alone_publishes_everything(tmp_path: Path) ->
             assert hub.repo.files == _on_disk(tmp_path / "drop")
 
 
+def test_without_events_and_rescans_a_stop_finds_what_was_written_a_moment_ago(tmp_path: Path) -> None:
+    hub = FakeHub()
+    with _running(_engine(tmp_path, hub, NEVER_S)) as running:
+        running.go_on(SETTLED_S)
+        fill(tmp_path / "drop", {"a": b"1"})
+        running.worker.stop(running.clock() + 4 * SETTLED_S)
+        running.go_on(SETTLED_S)
+    assert hub.repo.files == {"incoming/a": b"1"}
+
+
 def _polling(spec: TargetSpec, _sink: Sink) -> RootWatch:
     return RootWatch(spec.source, Deaf(), observer="polling")
 
