@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hf_watch.model import Change, Gap
     from hf_watch.ports import Hub, Sink, Watch
     from hf_watch.publish.parcel import Parcel
-    from hf_watch.receipts import FileReceipt
+    from hf_watch.receipts import FileReceipt, ReceiptBook
     from hf_watch.setting_values import ReceiptsMode
     from hf_watch.snapshots.capacity import Capacity
     from hf_watch.worker.worker import Worker
@@ -91,9 +91,10 @@ class Kept:
 
     receipts: list[FileReceipt] = field(default_factory=list)
 
-    def note(self, mode: ReceiptsMode, receipts: Sequence[FileReceipt]) -> None:
+    def note(self, mode: ReceiptsMode, receipts: Sequence[FileReceipt]) -> dict[int, str]:
         if mode != "off":
             self.receipts += receipts
+        return {}
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ class Engine:
     ages_s: Sequence[float] = ()  # how long ago the account's earlier commits were
     seed: int = 0
     watch_of: Callable[[TargetSpec, Sink], Watch | None] = lambda _spec, _sink: None
-    receipts: Kept = field(default_factory=Kept)
+    receipts: ReceiptBook = field(default_factory=Kept)
     clock: Clock = field(default_factory=Clock)
     wall_clock_ns: Callable[[], int] | None = None  # None: time of day passes as `clock` does
     observe: Observe = ignore

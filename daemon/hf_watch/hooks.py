@@ -26,12 +26,14 @@ import structlog
 from hf_watch.measured import SetAside
 from hf_watch.pace import backoff_s
 from hf_watch.paths import printable
+from hf_watch.repeats import Repeats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from hf_watch.measured import Measured
     from hf_watch.receipts import FileReceipt
+    from hf_watch.repeats import Repeated
 
 log = structlog.get_logger()
 
@@ -40,6 +42,7 @@ LOOK_AT_HEALTH_S = 5.0
 LAST_TELLING_S = 5.0  # after the last commit, for what is still to be told
 WEBHOOK_ATTEMPTS = 6  # about a minute of a server that does not answer
 WEBHOOK_TIMEOUT_S = 10.0
+FAILED = "hook.failed"
 SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "CREDENTIALS_DIRECTORY")
 
 Event = dict[str, Any]
@@ -164,7 +167,7 @@ class Courier:
                 else:
                     self._look()
             except Exception:
-                log.exception("hook.failed", hook=self._name, reason="a fault that nobody foresaw")
+                log.exception(FAILED, hook=self._name, reason="a fault that nobody foresaw")
 
     def _next(self) -> Event | None:
         """The next event; None after some time, or when it may be time to end."""
@@ -174,12 +177,34 @@ class Courier:
             return None
 
 
+class _Failures:
+    """What one thread could not deliver: the like of what was told often enough becomes a line with a count."""
+
+    def __init__(self) -> None:
+        self._repeats = Repeats()
+
+    def tell(self, hook: str, reason: str, **where: object) -> None:
+        now = time.monotonic()
+        if self._repeats.tells(FAILED, reason, hook, now):
+            log.warning(FAILED, hook=hook, reason=reason, **where)
+        self._sum_up(self._repeats.due(now))
+
+    def close(self) -> None:
+        """Tell all counts."""
+        self._sum_up(self._repeats.rest())
+
+    def _sum_up(self, sums: Iterable[Repeated]) -> None:
+        for each in sums:
+            log.warning(FAILED, hook=each.path, reason=each.reason, repeated=each.count)
+
+
 class _Commands:
     """Runs the event's command, with the event on its standard input."""
 
     def __init__(self, commands: Mapping[str, Sequence[str]], timeout_s: float) -> None:
         self._commands = commands
         self._timeout_s = timeout_s
+        self._failures = _Failures()
 
     def __call__(self, event: Event, _is_stopping: threading.Event) -> None:
         command = self._commands.get(event["event"], ())
@@ -188,15 +213,16 @@ class _Commands:
         try:
             code = run(command, event, self._timeout_s)
         except OSError as error:
-            log.warning("hook.failed", hook=event["event"], path=printable(command[0]), reason=error.strerror)
+            self._failures.tell(event["event"], error.strerror or str(error), path=printable(command[0]))
             return
         if code is None:
-            log.warning("hook.failed", hook=event["event"], reason=f"not done within {self._timeout_s:g} s")
+            self._failures.tell(event["event"], f"not done within {self._timeout_s:g} s")
         elif code:
-            log.warning("hook.failed", hook=event["event"], reason=f"it ended with {code}")
+            self._failures.tell(event["event"], f"it ended with {code}")
 
     def close(self) -> None:
-        """Nothing is kept."""
+        """Say what was not said yet."""
+        self._failures.close()
 
 
 def run(command: Sequence[str], event: Event, timeout_s: float) -> int | None:
@@ -238,6 +264,7 @@ class _Webhook:
     def __init__(self, url: str) -> None:
         self._url = url
         self._http = httpx2.Client(timeout=WEBHOOK_TIMEOUT_S)
+        self._failures = _Failures()
 
     def __call__(self, event: Event, is_stopping: threading.Event) -> None:
         for attempt in range(1, WEBHOOK_ATTEMPTS + 1):
@@ -246,7 +273,7 @@ class _Webhook:
                 return
             if is_stopping.wait(backoff_s(attempt, 0.5)):
                 break
-        log.warning("hook.failed", hook="webhook", host=urlsplit(self._url).hostname, reason=reason)
+        self._failures.tell("webhook", reason or "the process ends", host=urlsplit(self._url).hostname)
 
     def _posted(self, event: Event) -> str | None:
         """Why it is to be tried again; None when it arrived."""
@@ -257,5 +284,6 @@ class _Webhook:
         return None if answer.is_success else f"{answer.status_code} {answer.reason_phrase}"
 
     def close(self) -> None:
-        """Let go of its connections."""
+        """Let go of its connections, and say what was not said yet."""
         self._http.close()
+        self._failures.close()

@@ -51,9 +51,12 @@ class FileReceipt:
 
 
 class ReceiptBook(Protocol):
-    """Where receipts go. Raises LedgerError when one that was asked for cannot be kept: then nothing is recorded."""
+    """Where receipts go. Raises LedgerError when one that was asked for cannot be kept: then nothing is recorded.
 
-    def note(self, mode: ReceiptsMode, receipts: Sequence[FileReceipt]) -> None: ...
+    The answer: which of them, by their position, could not be put beside their files, and why.
+    """
+
+    def note(self, mode: ReceiptsMode, receipts: Sequence[FileReceipt]) -> dict[int, str]: ...
 
 
 class Receipts:
@@ -64,14 +67,13 @@ class Receipts:
         self._on_published = on_published
         self._lock = threading.Lock()
 
-    def note(self, mode: ReceiptsMode, receipts: Sequence[FileReceipt]) -> None:
-        """Keep them, durably, as asked for, and tell whoever listens."""
+    def note(self, mode: ReceiptsMode, receipts: Sequence[FileReceipt]) -> dict[int, str]:
+        """Keep them, durably, as asked for, and tell whoever listens; see ReceiptBook."""
         if mode == "jsonl":
             self._append(receipts)
-        elif mode == "sidecar":
-            for receipt in receipts:
-                _put_beside(receipt)
+        refused = _put_beside(receipts) if mode == "sidecar" else {}
         self._on_published(receipts)
+        return refused
 
     def _append(self, receipts: Sequence[FileReceipt]) -> None:
         lines = "".join(json.dumps(each.as_json()) + "\n" for each in receipts).encode()
@@ -95,9 +97,13 @@ def _append(file: Path, lines: bytes) -> None:
         os.close(fd)
 
 
-def _put_beside(receipt: FileReceipt) -> None:
-    """The source need not be ours to write to: then its files are published all the same, and this is said."""
-    try:
-        write_text(receipt.path + SIDECAR_SUFFIX, json.dumps(receipt.as_json(), indent=2) + "\n")
-    except SourceError as error:
-        log.warning("receipt.failed", target=receipt.target, path=printable(receipt.path), reason=str(error))
+def _put_beside(receipts: Sequence[FileReceipt]) -> dict[int, str]:
+    """The source need not be ours to write to: then its files are published all the same."""
+    refused = {}
+    for position, receipt in enumerate(receipts):
+        place = receipt.path + SIDECAR_SUFFIX
+        try:
+            write_text(place, json.dumps(receipt.as_json(), indent=2) + "\n")
+        except SourceError as error:
+            refused[position] = str(error).removeprefix(f"{printable(place)}: ")  # whoever tells it names the file
+    return refused

@@ -18,6 +18,7 @@ from hf_watch import hooks
 from hf_watch.hooks import Hooks, HookSpec
 from hf_watch.local_hub import LocalHub
 from hf_watch.measured import Missed, SetAside
+from hf_watch.repeats import TOLD_FIRST
 from tests.disk import fill
 from tests.eventually import eventually
 from tests.running import environment, run
@@ -83,6 +84,15 @@ def test_a_command_that_fails_is_named(command: tuple[str, ...], said: str) -> N
     with capture_logs() as log, Hooks(quarantined(*command)) as running:
         running(ASIDE)
     assert [said in each["reason"] for each in log if each["event"] == "hook.failed"] == [True]
+
+
+def test_a_command_that_always_fails_is_a_few_lines_and_a_count() -> None:
+    with capture_logs() as log, Hooks(quarantined("/nonexistent/command")) as running:
+        for _ in range(200):
+            running(ASIDE)
+    lines = [each for each in log if each["event"] == "hook.failed"]
+    assert len(lines) == TOLD_FIRST + 1
+    assert lines[-1]["repeated"] == 200 - TOLD_FIRST
 
 
 def test_a_command_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from structlog.testing import capture_logs
 
 from hf_watch.errors import LedgerError
 from hf_watch.receipts import FileReceipt, Receipts
@@ -57,9 +56,10 @@ def test_a_receipt_lies_beside_its_file(tmp_path: Path) -> None:
 
 def test_a_directory_that_takes_no_sidecar_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with capture_logs() as log:
-        Receipts(tmp_path / "receipts.jsonl").note("sidecar", [receipt(tmp_path / "file" / "a")])
-    assert [each["event"] for each in log] == ["receipt.failed"]
+    asked = [receipt(tmp_path / "a"), receipt(tmp_path / "file" / "a")]
+    refused = Receipts(tmp_path / "receipts.jsonl").note("sidecar", asked)
+    assert list(refused) == [1]
+    assert (tmp_path / "a.hf-watch.json").exists()
 
 
 def test_off_keeps_none(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from hf_watch.errors import RetryableError
 from hf_watch.model import Change, ChangeKind
 from tests.disk import fill, numbered, without_privileges
-from tests.engine import Engine, target_spec
+from tests.engine import Engine, Kept, target_spec
 from tests.fake_hub import FakeHub, Fault, lost_answer
 from tests.mortal import Crash, Fate, MortalHub, mortal_ledger
 from tests.mortal_disk import mortal_disk
@@ -251,6 +251,7 @@ def _killed_at(step: int, place: Path, elsewhere: Path, how: str, *, is_answer_l
     assert [path for path in world.drop.rglob("*") if not path.is_dir()] == [], f"step {step}"
     if how != "delete":
         assert world.archived() == FILES, f"step {step}"
+    assert isinstance(world.engine.receipts, Kept)
     receipts = {receipt.repo_path: receipt.sha256 for receipt in world.engine.receipts.receipts}
     assert receipts.keys() == IN_REPO.keys(), f"step {step}"
     return has_died

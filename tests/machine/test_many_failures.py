@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
+from hf_watch.receipts import Receipts
 from hf_watch.repeats import TOLD_FIRST
 from hf_watch.targets.surveying import MOST_WAITING
 from tests.disk import fill, numbered, without_privileges
@@ -101,6 +102,19 @@ def test_directories_that_may_not_be_listed(tmp_path: Path, drop: Path) -> None:
         running.go_on(250.0)
     assert hub.repo.files == {"incoming/good": b"good"}
     few_with_a_count(logs, "directory.unreadable", FEWER)
+
+
+def test_receipts_that_cannot_be_put_beside_their_files(tmp_path: Path, drop: Path) -> None:
+    fill(drop, {f"d/{name}": content for name, content in numbered(FEWER).items()})
+    (drop / "d").chmod(0o500)
+    hub = FakeHub()
+    book = Receipts(tmp_path / "receipts.jsonl")
+    engine = Engine(tmp_path, [target_spec(drop, receipts="sidecar")], hub, receipts=book)
+    with capture_logs() as logs, engine.running() as running, without_privileges():
+        running.go_on(250.0)
+    (drop / "d").chmod(0o700)
+    assert len(hub.repo.files) == FEWER + 1
+    few_with_a_count(logs, "receipt.failed", FEWER)
 
 
 def test_deletes_that_are_held(tmp_path: Path, drop: Path) -> None:

@@ -99,8 +99,11 @@ class Recorder:
 
     def _receive(self, target: Target, published: Sequence[Found], receipt: Receipt | None) -> None:
         """Keep a receipt of each file; before the ledger vouches for it, so that none is ever missing."""
-        if published:
-            self.receipts.note(target.spec.receipts, [self._file_receipt(found, receipt) for found in published])
+        if not published:
+            return
+        receipts = [self._file_receipt(found, receipt) for found in published]
+        for position, reason in self.receipts.note(target.spec.receipts, receipts).items():
+            target.journal.tell("warning", "receipt.failed", published[position].waiting.path, reason)
 
     def _file_receipt(self, found: Found, receipt: Receipt | None) -> FileReceipt:
         at = datetime.fromtimestamp(self.wall_clock_ns() / 1e9, UTC)
