@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from hf_watch.local_hub import LocalHub
 from hf_watch.local_hub.faults import Fault, Faults
 from tests import witness
+from tests.contents import contents
 from tests.eventually import eventually
 from tests.metrics import metrics_at
 from tests.proxy import Proxy
@@ -232,11 +233,7 @@ class Storm:
         return {str(path.relative_to(self.drop)): path.read_bytes() for path in found}
 
     def _held(self) -> Disk:
-        try:
-            paths = [path for path in self.hub.files(*REPO) if path.startswith(PREFIX)]
-        except KeyError:
-            return {}  # no life was long enough to create it
-        return {path.removeprefix(PREFIX): self.hub.read(*REPO, path) for path in paths}
+        return contents(self.hub, *REPO, PREFIX)  # empty where no life was long enough to create it
 
     # What is then true.
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from hf_watch.local_hub import LocalHub
 
+PUBLISHED = "watching: it was published at incoming/a.txt with commit "
+
 
 def test_the_starter_configuration_passes_check(tmp_path: Path, hub: LocalHub) -> None:
     env = environment(hub.url, tmp_path)
@@ -37,10 +39,11 @@ def test_a_path_is_explained_with_and_without_a_daemon(tmp_path: Path, hub: Loca
 
     fill(place.drop, {"a.txt": b"1", "b.tmp": b"2"})
     with place.running():
-        done = eventually(
-            lambda: (found := explained("a.txt"))["verdict"].startswith("published;") and found, "it is published"
+        eventually(
+            lambda: (explained("a.txt")["running"] or "").startswith(PUBLISHED), "the daemon knows that it is published"
         )
-        assert done["running"].startswith("watching: it was published at incoming/a.txt with commit ")
+        done = explained("a.txt")
+        assert done["verdict"].startswith("published;")
         assert done["hub"] == "it holds this content"
         assert place.say("pause").returncode == 0
         fill(place.drop, {"c.txt": b"3"})

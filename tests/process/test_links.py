@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hf_watch.local_hub import LocalHub
+from tests.contents import contents
 from tests.eventually import eventually
 from tests.running import environment, running
 
@@ -33,8 +34,7 @@ def test_links_are_followed_as_they_come_change_and_go(tmp_path: Path) -> None:
     with LocalHub(tmp_path / "hub", open_namespaces=True) as hub:
 
         def held() -> dict[str, str]:
-            paths = [path for path in hub.files(*REPO) if path != ".gitattributes"]
-            return {path: hub.read(*REPO, path).decode() for path in paths}
+            return {path: content.decode() for path, content in contents(hub, *REPO).items()}
 
         def holds(expected: dict[str, str]) -> None:
             eventually(lambda: held() == expected, f"the Hub holds {expected}")

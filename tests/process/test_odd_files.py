@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.contents import contents
 from tests.disk import fill
 from tests.eventually import eventually
 from tests.running import environment, running
@@ -28,11 +29,7 @@ def _drop(tmp_path: Path) -> Path:
 
 
 def _held(hub: LocalHub) -> dict[str, bytes]:
-    try:
-        paths = hub.files("dataset", "acme/drop")
-        return {path: hub.read("dataset", "acme/drop", path) for path in paths if path != ".gitattributes"}
-    except KeyError:
-        return {}  # not created yet, or deleted since it was listed
+    return contents(hub, "dataset", "acme/drop")
 
 
 def _on_disk(drop: Path) -> dict[str, bytes]:

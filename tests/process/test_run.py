@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from hf_watch.local_hub import LocalHub
+from tests.contents import contents
 from tests.eventually import eventually
 from tests.running import environment, run, running
 
@@ -32,12 +33,7 @@ def _drop(tmp_path: Path) -> Path:
 
 def _held(hub: LocalHub) -> dict[str, bytes]:
     """What the repo holds below incoming/, by relative path."""
-    paths = hub.files("dataset", "acme/drop")
-    return {
-        path.removeprefix("incoming/"): hub.read("dataset", "acme/drop", path)
-        for path in paths
-        if path.startswith("incoming/")
-    }
+    return contents(hub, "dataset", "acme/drop", "incoming/")
 
 
 def _on_disk(drop: Path) -> dict[str, bytes]:

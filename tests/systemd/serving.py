@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tests.contents import contents
 from tests.eventually import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from hf_watch.local_hub import LocalHub
     from tests.systemd.machine import Machine
@@ -130,13 +131,7 @@ class Serving:
 
     def held(self, repo: str = "acme/drop", prefix: str = "incoming/") -> dict[str, bytes]:
         """What the repo holds below its directory, by relative path."""
-        try:
-            paths: Sequence[str] = list(self.hub.files("dataset", repo))
-        except KeyError:
-            return {}
-        return {
-            path.removeprefix(prefix): self.hub.read("dataset", repo, path) for path in paths if path.startswith(prefix)
-        }
+        return contents(self.hub, "dataset", repo, prefix)
 
     def wait_until_held(self, wanted: dict[str, bytes], repo: str = "acme/drop", prefix: str = "incoming/") -> None:
         def is_held() -> bool:
