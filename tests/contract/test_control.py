@@ -301,6 +301,32 @@ def test_what_makes_no_sense_is_refused_in_json(
     assert seat.inbox.requests() == []
 
 
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"Host": "evil.example"}, 421),
+        ({"Host": "evil.example:8787"}, 421),
+        ({"Host": "[::1"}, 421),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Host": "localhost:8787", "Sec-Fetch-Site": "same-origin"}, 403),
+        ({"Host": "localhost:8787"}, 200),
+        ({"Host": "127.0.0.1:8787"}, 200),
+        ({"Host": "[::1]:8787"}, 200),
+        ({"Host": "hf-watch"}, 200),
+    ],
+)
+def test_a_browser_gets_nothing_through_a_port_that_is_forwarded_here(
+    seat: Seat, headers: dict[str, str], code: int
+) -> None:
+    with seat.serving(), seat.answering(Answer()) as asked:
+        for method, path in (("GET", "/v1/status"), ("POST", "/v1/flush")):
+            response = raw(seat, method, path, headers=headers)
+            assert response.status_code == code
+            assert code == 200 or response.json()["error"]
+    assert asked == ([Flush()] if code == 200 else [])
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from hf_watch.commands import Answer, Barrier, ConfirmDeletes, Flush, Left, Pause, Resume, Retry
 from hf_watch.control import files, turn, view
+from hf_watch.control.browsers import NoBrowsers
 from hf_watch.control.contract import (
     CommitsView,
     ConfirmQuestion,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from starlette.requests import Request
+    from starlette.types import ASGIApp
 
     from hf_watch.commands import Command
     from hf_watch.control.daemon import Daemon, Steered
@@ -82,9 +84,10 @@ class Api:
         self._feed = Feed()
         self._asked = 0
 
-    def app(self) -> Starlette:
-        """The ASGI application."""
-        return Starlette(routes=[*self.routes(), Route("/v1/openapi.json", _openapi)], exception_handlers=refusals())
+    def app(self) -> ASGIApp:
+        """The ASGI application of the control socket."""
+        described = Route("/v1/openapi.json", _openapi)
+        return NoBrowsers(Starlette(routes=[*self.routes(), described], exception_handlers=refusals()))
 
     def routes(self) -> list[Route]:
         """The operations, to be served elsewhere too."""

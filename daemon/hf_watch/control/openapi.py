@@ -18,9 +18,11 @@ JSON = "application/json"
 REFERENCE = "#/components/schemas/{model}"
 REFUSALS = {
     "400": "the request is not understood",
+    "403": "a web page of somebody else asked for it",
     "404": "there is no such target, or no such path",
     "408": "the body did not come",
     "413": "the body is too long",
+    "421": "the Host header names nobody here",
     "422": "the body is JSON, and not what it should be",
     "503": "it cannot be done at the moment",
 }
