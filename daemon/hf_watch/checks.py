@@ -16,7 +16,7 @@ from hf_watch.paths import printable
 from hf_watch.watches.filesystems import mount_of, mounts_below, read_mounts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from hf_watch.model import Destination
     from hf_watch.ports import Hub
@@ -105,24 +105,29 @@ def _file_systems(name: str, path: str, spec: TargetSpec) -> Iterator[Check]:
         yield Check(name, Level.OK, f"{here.kind if here else 'unknown file system'}: changes are seen as they happen")
 
 
-def watch_limits(specs: Iterable[TargetSpec]) -> Iterator[Check]:
+def watch_limits(specs: Sequence[TargetSpec]) -> Iterator[Check]:
     """Whether the kernel's limits let every directory be watched."""
     allowed = _limit("max_user_watches")
     if allowed is None:
         yield Check("inotify", Level.WARN, "this system has no inotify", "nothing: directories are scanned instead")
         return
-    needed = sum(_directories(spec) for spec in specs)
-    text = f"{needed} directories to watch, {allowed} allowed"
-    if 2 * needed > allowed:
-        level = Level.FAIL if needed > allowed else Level.WARN
-        yield Check("inotify watches", level, text, f"sysctl fs.inotify.max_user_watches={max(2 * needed, 65_536)}")
-    else:
-        yield Check("inotify watches", Level.OK, text)
+    directories = sum(_directories(spec) for spec in specs)
+    yield _limited("watches", f"{directories} directories to watch", directories, allowed, 65_536)
+    yield _limited("instances", f"{len(specs)} watched roots", len(specs), _limit("max_user_instances") or 0, 512)
     queue = _limit("max_queued_events") or 0
     remedy = (
         "" if queue >= WANTED_QUEUE else f"for storms of changes: sysctl fs.inotify.max_queued_events={WANTED_QUEUE}"
     )
     yield Check("inotify queue", Level.OK, f"{queue} events", remedy)
+
+
+def _limited(what: str, wanted: str, needed: int, allowed: int, usual: int) -> Check:
+    """Whether what the user may have is enough, with as much again for the user's other programs."""
+    text = f"{wanted}, {allowed} allowed"
+    if 2 * needed <= allowed:
+        return Check(f"inotify {what}", Level.OK, text)
+    level = Level.FAIL if needed > allowed else Level.WARN
+    return Check(f"inotify {what}", level, text, f"sysctl fs.inotify.max_user_{what}={max(2 * needed, usual)}")
 
 
 def _limit(name: str) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +15,6 @@ from hf_watch.errors import HubError, RetryableError, UnauthorizedError
 from hf_watch.local_hub import LocalHub
 from tests.engine import DESTINATION, target_spec
 from tests.fake_hub import FakeHub, Fault
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_a_directory_that_is_there_is_well_and_one_that_is_not_fails(tmp_path: Path) -> None:
@@ -32,6 +29,15 @@ def test_the_watches_that_are_needed_are_counted(tmp_path: Path) -> None:
         (tmp_path / name).mkdir(parents=True)
     watches = next(checks.watch_limits([target_spec(tmp_path)]))
     assert watches.text.startswith("4 directories to watch")
+
+
+def test_a_root_each_takes_an_instance(tmp_path: Path) -> None:
+    allowed = int(Path("/proc/sys/fs/inotify/max_user_instances").read_text())
+    for roots, level in ((1, Level.OK), (allowed // 2 + 1, Level.WARN), (allowed + 1, Level.FAIL)):
+        _, instances, _ = checks.watch_limits([target_spec(tmp_path)] * roots)
+        assert (instances.name, instances.level) == ("inotify instances", level)
+        assert instances.text == f"{roots} watched roots, {allowed} allowed"
+    assert instances.remedy.startswith("sysctl fs.inotify.max_user_instances=")
 
 
 def test_where_state_or_cache_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
