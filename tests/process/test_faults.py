@@ -67,7 +67,7 @@ def test_a_stop_does_not_wait_for_the_rules_of_a_first_start(hub: LocalHub, drop
         assert daemon.stop() == 0
         assert daemon.events("service.stopped")[0].get("stuck") is None
     with running(_arguments("run", drop, tmp_path), env, tmp_path / "log") as daemon:
-        eventually(lambda: "incoming/a" in hub.files("dataset", "acme/drop"), "it is published", 120.0)
+        eventually(lambda: "incoming/a" in hub.files("dataset", "acme/drop"), "it is published", 200.0)
         assert daemon.stop() == 0
 
 
