@@ -174,6 +174,16 @@ def test_a_lost_answer_that_nobody_waited_for_is_looked_up_at_the_next_start(tmp
 # Refusals for now.
 
 
+def test_a_commit_says_at_which_attempt_it_was_made(tmp_path: Path, drop: Path) -> None:
+    hub = FakeHub()
+    hub.fail("commit", RETRYABLE, RETRYABLE)
+    with capture_logs() as logs:
+        _engine(tmp_path, drop, hub).sync()
+        fill(drop, {"c": b"c"})
+        _engine(tmp_path, drop, hub).sync()
+    assert [each["attempt"] for each in logs if each["event"] == "commit.recorded"] == [3, 1]
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from hf_watch.local_hub import LocalHub
@@ -217,6 +218,7 @@ def test_a_refused_destination_waits_and_the_others_work(hub: LocalHub, drop: Pa
     env = environment(hub.url, tmp_path)
     with running(["run"], env, tmp_path / "log") as daemon:
         eventually(lambda: daemon.published() == 1, "the other one published")
+        assert httpx2.get(f"{hub.url}/api/datasets/acme/drop").status_code == 401  # strangers see nothing of it
         refused = daemon.wait_for("destination.refused")
         assert "acme/missing" in refused[0]["destination"]
         assert daemon.stop() == 0

@@ -82,8 +82,10 @@ class Publisher:
         others = [each for each in ordered if not each.goes_alone]
         self._in_hand.extend(packed(part) for part in (alone, others) if part)
 
-    def commit(self) -> Receipt | None:
+    def commit(self, attempt: int = 1) -> Receipt | None:
         """Commit what is in hand, one batch, and record what the Hub answered; None when no commit was made of it.
+
+        `attempt` is for the log: how often in a row the Hub has been asked by now.
 
         Raises the HubError that stopped it. What the Hub refused for now stays in hand; what it refused as a whole is
         in hand in two halves; all else is back with its settlers.
@@ -111,7 +113,8 @@ class Publisher:
             self._ledger.batches.dropped(parcel.id)
             self._give_back(parcel)
             raise
-        self._record(parcel, receipt, began)
+        self._record(parcel, receipt)
+        self._tell(parcel, receipt, began, attempt)
         return receipt
 
     def _still_meant(self, parcel: Parcel) -> Parcel:
@@ -171,7 +174,7 @@ class Publisher:
         for each in parcel.ready:
             each.origin.target.settler.put_back(each.origin.waiting, now)
 
-    def _record(self, parcel: Parcel, receipt: Receipt, began: float) -> None:
+    def _record(self, parcel: Parcel, receipt: Receipt) -> None:
         for target in {id(each.origin.target): each.origin.target for each in parcel.ready}.values():
             self._record_target(target, [each.origin for each in parcel.ready if each.origin.target is target], receipt)
         root = parcel.ready[0].origin.target.root
@@ -179,7 +182,6 @@ class Publisher:
         self._unanswered.made_up_for()
         self.files += len(parcel.ready)
         self.size_bytes += parcel.size_bytes
-        self._tell(parcel, receipt, began, self._clock() - began)
 
     def _record_target(self, target: Target, origins: Sequence[Found | Lost], receipt: Receipt) -> None:
         published = [origin for origin in origins if isinstance(origin, Found)]
@@ -188,10 +190,11 @@ class Publisher:
         lost = [origin.waiting.path for origin in origins if isinstance(origin, Lost)]
         self._recorder.record(target, published, lost, receipt)
 
-    def _tell(self, parcel: Parcel, receipt: Receipt, began: float, duration_s: float) -> None:
+    def _tell(self, parcel: Parcel, receipt: Receipt, began: float, attempt: int) -> None:
+        duration_s = self._clock() - began
         self._observe(parcel.published(receipt, began, duration_s))
         log.info(
             "commit.recorded", target=",".join(sorted({each.origin.target.spec.name for each in parcel.ready})),
             files=len(parcel.ready), bytes=parcel.size_bytes, duration_s=round(duration_s, 3),
-            commit=receipt.commit, url=receipt.url,
+            commit=receipt.commit, attempt=attempt, url=receipt.url,
         )  # fmt: skip

@@ -182,7 +182,7 @@ class Committer:
         files, held_bytes = self._publisher.next_batch()
         began = self._clock()
         try:
-            receipt = self._publisher.commit()
+            receipt = self._publisher.commit(self._pacing.attempt + 1)
         except AmbiguousError:
             self._pacing.not_answered()
             raise
