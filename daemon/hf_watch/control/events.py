@@ -40,7 +40,7 @@ class Ring:
         self._most_bytes = most_bytes
         self._lines: deque[bytes] = deque()
         self._size_bytes = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer that runs meanwhile may log
 
     def add(self, line: str) -> None:
         """Take in a line of JSON: an object with at least one field."""
