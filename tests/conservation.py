@@ -6,13 +6,14 @@ What the writers say they finished (tests/witness.py) is held against every comm
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
@@ -229,8 +230,12 @@ class Storm:
         return self.case.agrees(self._disk(), self._held())
 
     def _disk(self) -> Disk:
-        found = (path for path in self.drop.rglob("*") if path.is_file())
-        return {str(path.relative_to(self.drop)): path.read_bytes() for path in found}
+        files = (Path(directory, name) for directory, _, names in os.walk(self.drop) for name in names)
+        found: Disk = {}
+        for file in files:
+            with suppress(FileNotFoundError):  # the daemon may take it away while it is looked at
+                found[str(file.relative_to(self.drop))] = file.read_bytes()
+        return found
 
     def _held(self) -> Disk:
         return contents(self.hub, *REPO, PREFIX)  # empty where no life was long enough to create it
