@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 import threading
 from contextlib import ExitStack, contextmanager
 from itertools import cycle
@@ -18,6 +20,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+PROBING = """
+import os, sys
+from hf_watch import scan
+fd = os.open(sys.argv[1], os.O_RDONLY)
+for _ in range(100_000):
+    scan.writers(fd)
+for _ in range(20_000):
+    with scan.leased(fd):
+        pass
+"""
+OPENING = """
+import os, sys
+while True:
+    os.close(os.open(sys.argv[1], os.O_WRONLY))
+"""
 INLINE_BYTES = 1 << 20
 OPENINGS = 30_000
 
@@ -107,3 +124,13 @@ def test_a_file_that_somebody_opened_since_the_first_look_is_taken_only_where_th
             _read(file, lambda: writers.enter_context(file.open("r+b")), inline_bytes=inline_bytes)
         assert _read(file, lambda: None, open_allowed=True, inline_bytes=INLINE_BYTES) == b"content"
     assert _read(file, lambda: None, inline_bytes=INLINE_BYTES) == b"content"
+
+
+def test_whoever_opens_a_file_to_write_while_it_is_asked_about_ends_nobody(file: Path) -> None:
+    """What the kernel tells the holder of a lease, whose default is to end the process, must not do so."""
+    with subprocess.Popen([sys.executable, "-c", OPENING, str(file)]) as writer:
+        try:
+            probing = subprocess.run([sys.executable, "-c", PROBING, str(file)], check=False, timeout=120)
+        finally:
+            writer.kill()
+    assert probing.returncode == 0
