@@ -176,6 +176,8 @@ class Storm:
             self._add_fault(self.chance.choice(ROUTES), self.chance.randrange(1, 4))
         self._go_away() if self.chance.random() < 1 / 6 else self._come_back()
         with self._daemon(f"{life:03}") as daemon:
+            if self.chance.random() < 3 / 4:
+                daemon.wait_for("target.scanned")  # else, on a busy machine, most lives end before they publish
             if self.chance.random() < 1 / 6:
                 self._wait(daemon)
                 self._come_back() if self.is_down else self._go_away()
