@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 FIRST_BACKOFF_S = 1.0
 LONGEST_BACKOFF_S = 60.0  # an outage costs one light attempt a minute, and ends within a minute of the Hub's return
+# The end of an outage of a minute is found within half of one, which leaves the other half to publish what gathered.
+BACKOFFS_S = (FIRST_BACKOFF_S, 2.0, 4.0, 8.0, 16.0, 32.0, 32.0, 32.0, LONGEST_BACKOFF_S)
 FAST_COMMIT_S = 15.0  # a quarter of what the Hub allows: twice the files still end well
 SLOW_COMMIT_S = 30.0  # half of what the Hub allows
 SMALLEST_COMMIT = 50  # what the Hub's documentation recommends for slow ones
@@ -70,10 +72,10 @@ def full_bucket(per_hour: float, burst: float, now: float) -> Bucket:
 def backoff_s(attempt: int, unit_random: float, retry_after_s: float | None = None) -> float:
     """How long after attempt number `attempt` began the next one may begin (1 is the first), `unit_random` from [0, 1).
 
-    Doubles up to 60 s, half of it jitter on the way there and none at the end, where one a minute is the promise; what
+    Grows up to 60 s, half of it jitter on the way there and none at the end, where one a minute is the promise; what
     the Hub asks for is waited in full, plus a little jitter.
     """
-    ceiling = min(FIRST_BACKOFF_S * 2.0 ** min(attempt - 1, 10), LONGEST_BACKOFF_S)
+    ceiling = BACKOFFS_S[min(attempt, len(BACKOFFS_S)) - 1]
     own = ceiling if ceiling == LONGEST_BACKOFF_S else ceiling * (0.5 + 0.5 * unit_random)
     return own if retry_after_s is None else max(own, retry_after_s + min(1.0, ceiling) * unit_random)
 

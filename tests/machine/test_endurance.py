@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import pytest
+
 from hf_watch.errors import RetryableError, UnreachableError
 from hf_watch.model import Batch, Change, ChangeKind, Receipt
 from tests.disk import fill
@@ -56,9 +58,13 @@ def _commits_by_path(hub: FakeHub) -> Counter[str]:
     return Counter(path for commit in hub.repo.commits for path in commit.added)
 
 
-def test_after_an_outage_of_60_s_amid_600_files_all_are_published_within_60_s_and_none_twice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed", range(5))
+def test_after_an_outage_of_60_s_amid_600_files_all_are_published_within_60_s_and_none_twice(
+    tmp_path: Path, seed: int
+) -> None:
     hub = FakeHub()
     engine = _engine(tmp_path, hub)
+    engine.seed = seed
     clock = engine.clock
 
     def fail(_verb: str) -> None:

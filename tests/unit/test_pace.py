@@ -87,8 +87,18 @@ def test_a_backoff_stays_within_its_bounds(attempt: int, unit_random: float, ask
         assert asked_s <= wait_s <= max(LONGEST_BACKOFF_S, asked_s + 1.0)
 
 
+@given(st.lists(UNIT, min_size=9, max_size=9), st.floats(0.0, 60.0))
+def test_the_end_of_an_outage_of_a_minute_is_found_within_half_of_one(chance: list[float], lasts_s: float) -> None:
+    asked_at, attempt = 0.0, 0
+    while asked_at < lasts_s:
+        asked_at += backoff_s(attempt + 1, chance[attempt])
+        attempt += 1
+    assert asked_at - lasts_s <= 32.0
+
+
 def test_backoff_doubles_and_spreads() -> None:
-    assert [backoff_s(attempt, 0.0) for attempt in range(1, 9)] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 60.0, 60.0]
+    waits_s = [backoff_s(attempt, 0.0) for attempt in range(1, 12)]
+    assert waits_s == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 16.0, 16.0, 60.0, 60.0, 60.0]
     assert backoff_s(3, 0.5) == 3.0
     assert backoff_s(1, 0.5, 3_600.0) == 3_600.5
 
