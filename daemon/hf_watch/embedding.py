@@ -30,6 +30,8 @@ LOOK_AGAIN_S = 0.05
 START_S = 120.0  # a large directory on a slow disk is watched by then
 STOP_S = 60.0
 SHOWN_LEFT = 5
+COMMAND = (sys.executable, "-P", "-m", "hf_watch.beside")  # -P: a module of the host's directory is not the daemon's
+INSIDE = "_HF_WATCH_BESIDE"  # set for the daemon: a module that it imports all the same may call `watch`
 
 
 class NotPublishedError(HfWatchError):
@@ -124,12 +126,14 @@ def watch(
     remembered in `state_dir`, by default one of the user's for this source and dest: a second process that watches the
     same raises HfWatchError. A daemon whose host was killed publishes what has settled, and ends.
     """
+    if INSIDE in os.environ:
+        raise HfWatchError("hf-watch's own daemon imported the module that calls watch(): its name hides another one's")
     place = Path(state_dir) if state_dir is not None else _own_place(source, dest)
-    command = [sys.executable, "-m", "hf_watch.beside", "run", *_options(settings), "--state-dir", str(place)]
+    command = [*COMMAND, "run", *_options(settings), "--state-dir", str(place)]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(  # noqa: S603  our own command
             [*command, "--", os.fspath(source), dest], stdin=subprocess.PIPE, stdout=log, stderr=log,
-            start_new_session=True,  # a Ctrl-C is the host's to handle: it flushes
+            env={**os.environ, INSIDE: "1"}, start_new_session=True,  # a Ctrl-C is the host's to handle: it flushes
         )  # fmt: skip
         watching = Watching(process, place, log)
         try:

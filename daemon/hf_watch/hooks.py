@@ -2,7 +2,7 @@
 
 Nothing here is ever in the way of publishing: what is to be told waits in a queue with an end, for a thread of its own.
 A command gets the JSON on standard input, an environment without the token, and the signals as a shell would give them:
-this process has blocked some, and a child inherits that.
+this process has blocked some, and a child inherits that. Its standard output goes nowhere; its standard error is ours.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ LAST_TELLING_S = 5.0  # after the last commit, for what is still to be told
 WEBHOOK_ATTEMPTS = 6  # about a minute of a server that does not answer
 WEBHOOK_TIMEOUT_S = 10.0
 FAILED = "hook.failed"
-SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "CREDENTIALS_DIRECTORY")
+NOT_THEIRS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "CREDENTIALS_DIRECTORY", "_HF_WATCH_BESIDE")
 
 Event = dict[str, Any]
 
@@ -230,13 +230,15 @@ def run(command: Sequence[str], event: Event, timeout_s: float) -> int | None:
 
     Raises OSError when it cannot be started.
     """
-    environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    environment = {name: value for name, value in os.environ.items() if name not in NOT_THEIRS}
     with tempfile.TemporaryFile() as given:  # a pipe would hold up this thread when the command does not read
         given.write(json.dumps(event).encode() + b"\n")
         given.seek(0)
         pid = os.posix_spawnp(
             command[0], list(command), environment,
-            file_actions=[(os.POSIX_SPAWN_DUP2, given.fileno(), 0), (os.POSIX_SPAWN_DUP2, 2, 1)],
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, given.fileno(), 0), (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+            ],
             setpgroup=0, setsigmask=[], setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
         )  # fmt: skip
     is_done = _ended(pid, timeout_s)

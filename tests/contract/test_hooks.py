@@ -65,6 +65,12 @@ def test_a_command_gets_the_event_without_our_signals_or_the_token(
     assert told(tmp_path / "out") == [{"given": event, "blocked": [], "secrets": []}]
 
 
+def test_what_a_command_prints_is_not_mixed_into_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+    says = "import sys; print('for nobody'); print('a complaint', file=sys.stderr)"
+    assert hooks.run((sys.executable, "-c", says), {"event": "published"}, 60.0) == 0
+    assert tuple(capfd.readouterr()) == ("", "a complaint\n")
+
+
 def test_what_waits_is_told_before_the_end(tmp_path: Path) -> None:
     with Hooks(quarantined(*writing(tmp_path / "out"))) as running:
         running(ASIDE)

@@ -37,6 +37,15 @@ with watch(sys.argv[1], "hf://acme/run1", create_repo=True, quiet_s=0.1):
     os._exit(9) if sys.argv[2] == "dies" else sys.stdin.read()
 """
 
+SCRIPT = """
+import pathlib
+from hf_watch import watch
+with open("runs", "a") as runs:
+    print("once", file=runs)
+with watch("ckpt", "hf://acme/run1", create_repo=True, quiet_s=0.1):
+    pathlib.Path("ckpt", "a").write_text("1")
+"""  # nothing guards it from being imported
+
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
@@ -110,6 +119,30 @@ def test_settings_that_are_wrong_and_a_second_process_are_refused_in_a_line(hub:
     first = hf_watch.watch(tmp_path / "ckpt", DEST, create_repo=True)
     with first, pytest.raises(HfWatchError, match="process"), hf_watch.watch(tmp_path / "ckpt", DEST, create_repo=True):
         pass
+    assert held(hub) == []
+
+
+def script(directory: Path, name: str) -> Path:
+    directory.mkdir(exist_ok=True)
+    (directory / name).write_text(SCRIPT)
+    return directory / name
+
+
+def test_a_script_may_be_called_like_a_module_of_the_daemon(hub: LocalHub, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, script(tmp_path, "structlog.py")], cwd=tmp_path, check=True)
+    assert (tmp_path / "runs").read_text() == "once\n"
+    assert held(hub) == ["a"]
+
+
+def test_a_daemon_that_imports_its_host_all_the_same_starts_no_other(hub: LocalHub, tmp_path: Path) -> None:
+    named = script(tmp_path / "path", "structlog.py")
+    found = subprocess.run(
+        [sys.executable, named], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(named.parent)}, check=False,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert found.returncode == 1
+    assert "own daemon imported the module that calls watch()" in found.stderr.splitlines()[-1]
+    assert (tmp_path / "runs").read_text() == "once\n" * 2
     assert held(hub) == []
 
 
