@@ -39,10 +39,10 @@ class Pusher:
         Repeating is harmless: staging asks what the Hub holds by now.
         """
         attempt = 0
-        parent: str | None = None
+        is_repeat = False  # of one that may land yet: it names its parent, read first, so that the late one stops it
         while True:
             try:
-                return self._try(upload, message, parent)
+                return self._try(upload, message, self.hub.head() if is_repeat else None)
             except MissingRepoError:
                 if not self.create_repo or attempt:
                     raise
@@ -52,9 +52,8 @@ class Pusher:
                 attempt += 1
                 if attempt >= MOST_ATTEMPTS:
                     raise
+                is_repeat = is_repeat or isinstance(error, AmbiguousError)
                 self._wait(attempt, error)
-                if isinstance(error, AmbiguousError):
-                    parent = self.hub.head()  # so that the first attempt, landing late, stops the repeat
 
     def _try(self, upload: Upload, message: str, parent: str | None) -> Receipt:
         (staged,) = self.hub.stage([upload])
@@ -65,7 +64,6 @@ class Pusher:
         return self.hub.commit(Batch(uuid.uuid4().hex, (staged,), message), parent)
 
     def _wait(self, attempt: int, error: HubError) -> None:
-        asked_s = error.retry_after_s if isinstance(error, RetryableError) else None
-        wait_s = backoff_s(attempt, self.unit_random(), asked_s)
+        wait_s = backoff_s(attempt, self.unit_random(), error.retry_after_s)
         log.warning("commit.deferred", reason=str(error), attempt=attempt, not_before_s=round(wait_s, 1))
         self.sleep(wait_s)

@@ -6,7 +6,7 @@ from collections import deque
 import pytest
 
 from hf_watch import intake
-from hf_watch.errors import MissingRepoError, RejectedError, RetryableError
+from hf_watch.errors import AmbiguousError, HubError, MissingRepoError, RejectedError, RetryableError, UnreachableError
 from hf_watch.push import MOST_ATTEMPTS, Pusher
 from tests.fake_hub import FakeHub, Fault, lost_answer
 
@@ -42,9 +42,22 @@ def test_a_lost_answer_makes_no_second_commit() -> None:
     assert commit is None
 
 
-def test_what_the_hub_asks_to_wait_is_waited() -> None:
+def test_a_hub_that_is_away_after_a_lost_answer_is_waited_for() -> None:
     hub = FakeHub()
-    hub.script["stage"] = deque([Fault(RetryableError("429", 30.0)), None])
+    hub.script["commit"] = deque([Fault(AmbiguousError("504"))])
+    hub.script["head"] = deque([Fault(UnreachableError("no answer"))])
+    commit, waited = _push(hub)
+    assert commit == hub.repo.head
+    assert len(waited) == 2
+    assert hub.calls == ["stage", "commit", "head", "head", "stage", "commit"]
+
+
+@pytest.mark.parametrize(
+    ("call", "error"), [("stage", RetryableError("429", 30.0)), ("commit", AmbiguousError("503", 30.0))]
+)
+def test_what_the_hub_asks_to_wait_is_waited(call: str, error: HubError) -> None:
+    hub = FakeHub()
+    hub.script[call] = deque([Fault(error), None])
     _, waited = _push(hub)
     assert len(waited) == 1
     assert waited[0] >= 30.0
