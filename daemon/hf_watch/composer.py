@@ -25,6 +25,7 @@ from hf_watch.ledger.ledger import Ledger
 from hf_watch.measured import Several, ignore
 from hf_watch.outage import Outage
 from hf_watch.pace import Throttle, full_bucket
+from hf_watch.paths import printable
 from hf_watch.plan import summary
 from hf_watch.receipts import Receipts
 from hf_watch.service import JobSpec, ServiceSpec
@@ -160,7 +161,8 @@ class Composer:
             for destination, targets in self._wanted.items()
         ]
         self._show()
-        return ServiceSpec(tuple(jobs), settings.shutdown_s, settings.health.max_lag_s)
+        place = printable(str(self._state_dir))
+        return ServiceSpec(tuple(jobs), settings.shutdown_s, settings.health.max_lag_s, place)
 
     def _share(self, settings: Settings) -> None:
         """Give those that stay their part of the memory, before others take theirs."""

@@ -199,6 +199,7 @@ def status_text(status: StatusView) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
     for target in status.targets:
         yield from _status_details(target)
+    yield f"process {status.pid}, state in {status.state_dir}"
     yield f"{status.health}" + (":" if status.problems else "")
     for problem in status.problems:
         yield f"  {problem}"

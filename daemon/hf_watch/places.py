@@ -15,7 +15,7 @@ from hf_watch.errors import ConfigError
 from hf_watch.paths import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from hf_watch.settings import Settings, TargetSettings
 
@@ -28,16 +28,25 @@ def state_dir_of(settings: Settings, config: Path | None) -> Path:
     """Where the ledger and the lock are: as set, else systemd's, else one of the user's for each configuration."""
     if settings.state_dir is not None:
         return settings.state_dir.absolute()
-    own = hashlib.sha256(_identity(settings, config)).hexdigest()[:SHORT_HASH]
+    return _own_dir(config, [(each.source, each.dest) for each in settings.target])
+
+
+def _own_dir(config: Path | None, targets: Sequence[tuple[Path, str]]) -> Path:
+    own = hashlib.sha256(_identity(config, targets)).hexdigest()[:SHORT_HASH]
+    return _state_root() / own
+
+
+def _state_root() -> Path:
+    """The directory of all state directories that are not set."""
     given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
-    return (Path(given) if given else platformdirs.user_state_path(APP_NAME)) / own
+    return Path(given) if given else platformdirs.user_state_path(APP_NAME)
 
 
-def _identity(settings: Settings, config: Path | None) -> bytes:
+def _identity(config: Path | None, targets: Sequence[tuple[Path, str]]) -> bytes:
     """What tells configurations apart: the file that the targets come from, else SOURCE and DEST."""
     if config is not None:
         return os.fsencode(_real(config))
-    return b"\0".join(os.fsencode(_real(each.source)) + b"\0" + each.dest.encode() for each in settings.target)
+    return b"\0".join(os.fsencode(_real(source)) + b"\0" + dest.encode() for source, dest in targets)
 
 
 def _real(path: Path) -> Path:
@@ -45,9 +54,17 @@ def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def state_dirs_to_look_in(settings: Settings, config: Path | None) -> tuple[Path, ...]:
-    """Where the daemon of these settings may keep its state: as it would be started here, or by systemd."""
-    return state_dir_of(settings, config), SYSTEM_STATE_DIR
+def state_dirs_to_look_in(
+    state_dir: Path | None, config: Path | None, target: tuple[Path, str] | None
+) -> tuple[Path, ...]:
+    """Where a daemon may keep its state, the likeliest first: as it would be started here, or by systemd.
+
+    With nothing to tell it by, the directory of all state directories of this user: any daemon there will do.
+    """
+    found = [] if state_dir is None else [state_dir.absolute()]
+    if config is not None or target is not None:
+        found.append(_own_dir(config, [target] if target is not None else []))
+    return *(found or [_state_root()]), SYSTEM_STATE_DIR
 
 
 def local_hub_dir() -> Path:

@@ -86,6 +86,7 @@ class ServiceSpec:
     jobs: tuple[JobSpec, ...]
     shutdown_s: float
     max_lag_s: float
+    state_dir: str  # what it is found by: `--state-dir` of the commands that talk to it
 
 
 @dataclass(slots=True)
@@ -219,7 +220,10 @@ class Service:
         if not self._is_started and all(each.is_watching for each in self._running.values()):
             self._is_started = True
             states.append(notify.READY)
-            log.info("service.started", version=__version__, destinations=len(self._running), pid=os.getpid())
+            log.info(
+                "service.started", version=__version__, destinations=len(self._running), pid=os.getpid(),
+                state_dir=self._spec.state_dir,
+            )  # fmt: skip
         if (sentence := self._sentence()) != self._said:
             states.append(notify.status(sentence))
             self._said = sentence

@@ -24,7 +24,7 @@ from pydantic_settings.exceptions import SettingsError
 
 from hf_watch.errors import ConfigError
 from hf_watch.paths import printable
-from hf_watch.settings import Settings, TargetSettings
+from hf_watch.settings import Settings, Sought, TargetSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -88,6 +88,9 @@ def _keys() -> type[BaseSettings]:
 
 
 _KEYS = _keys()
+_FINDING_KEYS = create_model(
+    "FindingKeys", __base__=BaseSettings, source=(Any, None), dest=(Any, None), state_dir=(Any, None)
+)
 
 
 def load(options: Mapping[str, Any], config: Path | None, env_file: Path) -> Loaded:
@@ -97,10 +100,11 @@ def load(options: Mapping[str, Any], config: Path | None, env_file: Path) -> Loa
     """
     _refuse_unknown_variables(env_file)
     file = _config_file(config, env_file)
-    from_file = _toml(file) if file is not None else {}
+    from_file = _toml(file, _content(file)) if file is not None else {}
+    _refuse_misplaced(from_file, file)
     _refuse_other_types(from_file, file)
     merged = _Merged()
-    for layer in reversed([*_layers(options, env_file), *_file_layers(from_file, file)]):
+    for layer in reversed([*_layers(options, env_file, _KEYS), *_file_layers(from_file, file, _KEYS)]):
         _merge(merged, layer)
     has_one_target = _take_one_target(merged)
     if not merged.values.get("target"):
@@ -112,6 +116,40 @@ def load(options: Mapping[str, Any], config: Path | None, env_file: Path) -> Loa
         return Loaded(Settings.model_validate(merged.values), file, None if has_one_target else file)
     except ValidationError as error:
         raise ConfigError("\n".join(_lines(error, merged))) from error
+
+
+def sought(options: Mapping[str, Any], config: Path | None, env_file: Path) -> Sought:
+    """What a daemon of these settings is found by, whatever else is wrong with them: it may have been started before.
+
+    Raises ConfigError when that itself cannot be read.
+    """
+    file = _config_file(config, env_file)
+    from_file, mistake = _as_far_as_readable(file) if file is not None else ({}, None)
+    merged = _Merged()
+    for layer in reversed([*_layers(options, env_file, _FINDING_KEYS), *_file_layers(from_file, file, _FINDING_KEYS)]):
+        _merge(merged, layer)
+    one: dict[str, Any] = {key: merged.values[key] for key in ("source", "dest") if key in merged.values}
+    if one:
+        _refuse_half(merged, one)
+    try:
+        return Sought(
+            state_dir=merged.values.get("state_dir"),
+            config=file if not one and (mistake or "target" in from_file) else None,
+            mistake=mistake,
+            **one,
+        )
+    except ValidationError as error:
+        raise ConfigError("\n".join(_lines(error, merged))) from error
+
+
+def _as_far_as_readable(file: Path) -> tuple[dict[str, Any], str | None]:
+    """What the file says of where the state is, and the mistake that kept it from being read."""
+    content = _content(file)
+    try:
+        values = _toml(file, content)
+    except ConfigError as error:
+        return {}, str(error)
+    return {key: values[key] for key in ("state_dir", "target") if key in values}, None
 
 
 def variables() -> dict[str, tuple[str, ...]]:
@@ -177,27 +215,28 @@ def _refuse_unreadable_lines(env_file: Path, text: str) -> None:
             raise ConfigError(f"{env_file}: line {binding.original.line} cannot be read; it should be NAME=value")
 
 
-def _layers(options: Mapping[str, Any], env_file: Path) -> Iterator[_Layer]:
+def _layers(options: Mapping[str, Any], env_file: Path, keys: type[BaseSettings]) -> Iterator[_Layer]:
     given = {key: value for key, value in options.items() if value is not None and value != ()}
     yield _Layer(
         given, lambda path: "SOURCE DEST" if path[-1] in {"source", "dest"} else f"--{path[-1]}".replace("_", "-")
     )
-    yield _Layer(_read(EnvSettingsSource(_KEYS, env_prefix=PREFIX, env_nested_delimiter=DELIMITER)), _variable)
-    dotenv = DotEnvSettingsSource(_KEYS, env_file=env_file, env_prefix=PREFIX, env_nested_delimiter=DELIMITER)
-    yield _Layer(_read(dotenv), lambda path: f"{env_file}: {_variable(path)}")
+    environment = EnvSettingsSource(keys, env_prefix=PREFIX, env_nested_delimiter=DELIMITER)
+    yield _Layer(_read(environment, keys), _variable)
+    dotenv = DotEnvSettingsSource(keys, env_file=env_file, env_prefix=PREFIX, env_nested_delimiter=DELIMITER)
+    yield _Layer(_read(dotenv, keys), lambda path: f"{env_file}: {_variable(path)}")
 
 
-def _file_layers(from_file: dict[str, Any], file: Path | None) -> Iterator[_Layer]:
+def _file_layers(from_file: dict[str, Any], file: Path | None, keys: type[BaseSettings]) -> Iterator[_Layer]:
     yield _Layer(from_file, lambda _: printable(str(file)))
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     if credentials:
-        source = SecretsSettingsSource(_KEYS, secrets_dir=credentials, env_prefix=PREFIX)
-        yield _Layer(_read(source), lambda path: f"credential {_variable(path)}")
+        source = SecretsSettingsSource(keys, secrets_dir=credentials, env_prefix=PREFIX)
+        yield _Layer(_read(source, keys), lambda path: f"credential {_variable(path)}")
 
 
-def _read(source: EnvSettingsSource | SecretsSettingsSource) -> dict[str, Any]:
+def _read(source: EnvSettingsSource | SecretsSettingsSource, keys: type[BaseSettings]) -> dict[str, Any]:
     try:
-        return {key: value for key, value in source().items() if key in _KEYS.model_fields}
+        return {key: value for key, value in source().items() if key in keys.model_fields}
     except SettingsError as error:
         raise ConfigError(" ".join(str(error).split())) from error
 
@@ -220,19 +259,24 @@ def _config_file(config: Path | None, env_file: Path) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
-def _toml(file: Path) -> dict[str, Any]:
-    name = printable(str(file))
+def _content(file: Path) -> bytes:
     try:
-        with file.open("rb") as source:
-            values = tomllib.load(source)
+        return file.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{name}: cannot be read ({error.strerror})") from error
+        raise ConfigError(f"{printable(str(file))}: cannot be read ({error.strerror})") from error
+
+
+def _toml(file: Path, content: bytes) -> dict[str, Any]:
+    try:
+        return tomllib.loads(content.decode())
     except (ValueError, RecursionError) as error:  # numbers of thousands of digits, lists in lists in lists
-        raise ConfigError(f"{name}: not TOML: {error}") from error
-    for key in values:
+        raise ConfigError(f"{printable(str(file))}: not TOML: {error}") from error
+
+
+def _refuse_misplaced(from_file: Mapping[str, Any], file: Path | None) -> None:
+    for key in from_file:
         if key in TARGET_KEYS:
-            raise ConfigError(f"{name}: {key} belongs in a [[target]] table")
-    return values
+            raise ConfigError(f"{printable(str(file))}: {key} belongs in a [[target]] table")
 
 
 def _refuse_other_types(from_file: dict[str, Any], file: Path | None) -> None:
@@ -266,13 +310,18 @@ def _take_one_target(merged: _Merged) -> bool:
     one = {key: merged.values.pop(key) for key in TARGET_KEYS if key in merged.values}
     if not one:
         return False
-    if missing := [key for key in ("source", "dest") if key not in one]:
-        given = next(iter(one))
-        raise ConfigError(f"{merged.origins[given,]}: {given} is for one target, and its {missing[0]} is missing")
+    _refuse_half(merged, one)
     merged.values["target"] = [one]
     for key in one:
         merged.origins["target", "0", key] = merged.origins[key,]
     return True
+
+
+def _refuse_half(merged: _Merged, one: Mapping[str, Any]) -> None:
+    """One target has both, SOURCE and DEST; `one` is what was said of it."""
+    if missing := [key for key in ("source", "dest") if key not in one]:
+        given = next(iter(one))
+        raise ConfigError(f"{merged.origins[given,]}: {given} is for one target, and its {missing[0]} is missing")
 
 
 def _lines(error: ValidationError, merged: _Merged) -> Iterator[str]:

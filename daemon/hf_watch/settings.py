@@ -255,3 +255,13 @@ class Settings(_Table):
                 name = f"{base}-{number}"
             named[name] = target
         return list(named.items())
+
+
+class Sought(_Table):
+    """What tells one daemon from others: where its state is, else the file of its targets, else SOURCE and DEST."""
+
+    state_dir: Directory | None = None
+    config: Path | None = None
+    source: Directory | None = None
+    dest: Text | None = None
+    mistake: str | None = None  # why the file could not say where the state is

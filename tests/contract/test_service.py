@@ -93,9 +93,9 @@ def main(when: str) -> int:
     if when == IN_A_WORKER:
         jobs = (JobSpec("steady", None, 1, steady), JobSpec("dying", None, 1, dying))
         block_signals()
-        return Service(ServiceSpec(jobs, shutdown_s=5.0, max_lag_s=300.0), notify.Nobody(), None).run()
-    both = ServiceSpec((JobSpec("steady", None, 1, steady), JobSpec("failing", None, 1, failing)), 5.0, 300.0)
-    at_first = both if when == "at the start" else ServiceSpec(both.jobs[:1], 5.0, 300.0)
+        return Service(ServiceSpec(jobs, shutdown_s=5.0, max_lag_s=300.0, state_dir=""), notify.Nobody(), None).run()
+    both = ServiceSpec((JobSpec("steady", None, 1, steady), JobSpec("failing", None, 1, failing)), 5.0, 300.0, "")
+    at_first = both if when == "at the start" else ServiceSpec(both.jobs[:1], 5.0, 300.0, "")
     block_signals()
     return Service(at_first, notify.Nobody(), lambda: both).run()
 

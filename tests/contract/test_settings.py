@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hf_watch import places
 from hf_watch.destinations import place_of
 from hf_watch.errors import ConfigError
-from hf_watch.setting_sources import CLIENT_DEFAULTS, Loaded, load, prepare_environment, variables
+from hf_watch.setting_sources import CLIENT_DEFAULTS, Loaded, load, prepare_environment, sought, variables
 from hf_watch.setting_values import MESSAGE_FIELDS, quiet_of
 from hf_watch.settings import CommitSettings, Settings, TargetSettings
 
@@ -486,3 +486,35 @@ def test_each_configuration_has_a_state_directory_of_its_own(monkeypatch: pytest
     assert state_dir(DEST) not in {in_file, state_dir("hf://acme/other")}
     monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/hf-watch:/other")
     assert state_dir(DEST).parent == Path("/var/lib/hf-watch")
+
+
+def test_a_daemon_is_found_where_the_settings_would_keep_its_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    def agree(options: dict[str, Any]) -> None:
+        loaded, found = load(options, None, Path(".env")), sought(options, None, Path(".env"))
+        target = (found.source, found.dest) if found.source is not None and found.dest is not None else None
+        where = places.state_dirs_to_look_in(found.state_dir, found.config, target)
+        assert where[0] == places.state_dir_of(loaded.settings, loaded.config)
+
+    agree({"source": "~/drop", "dest": DEST})
+    Path("hf-watch.toml").write_text(TARGET)
+    agree({})
+    agree({"source": "drop", "dest": DEST})
+    Path("hf-watch.toml").write_text("state_dir = '~/state'\n" + TARGET)
+    agree({})
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/another:/var/lib/second")
+    agree({"source": "drop", "dest": DEST, "state_dir": "here"})
+    Path("hf-watch.toml").write_text("shutdown_s = 1\n")
+    monkeypatch.setenv("HF_WATCH_SOURCE", "drop")
+    Path(".env").write_text(f"HF_WATCH_DEST={DEST}\n")
+    agree({})
+
+
+def test_without_a_target_any_daemon_of_the_user_will_do(tmp_path: Path) -> None:
+    Path("hf-watch.toml").write_text("shutdown_s = 1\n")
+    found = sought({}, None, Path(".env"))
+    assert places.state_dirs_to_look_in(found.state_dir, found.config, None)[0] == tmp_path / "state/hf-watch"
+
+
+def test_half_a_target_finds_nobody() -> None:
+    with pytest.raises(ConfigError, match="SOURCE DEST: source is for one target, and its dest is missing"):
+        sought({"source": "drop"}, None, Path(".env"))

@@ -141,7 +141,7 @@ def _first_line(file: Path) -> str:
 def metrics_table() -> str:
     """What the daemon's registry holds, the process's own metrics left out."""
     metrics = Metrics()
-    nobody = StatusView(version="", pid=0, health="healthy", problems=(), max_lag_s=0.0, targets=())
+    nobody = StatusView(version="", pid=0, state_dir="", health="healthy", problems=(), max_lag_s=0.0, targets=())
     metrics.registry.register(Standing(lambda: nobody, list, lambda: 0.0))
     rows = ["| metric | kind | what it says |", "|---|---|---|"]
     for family in sorted(metrics.registry.collect(), key=lambda family: family.name):

@@ -24,7 +24,9 @@ def _status(names: list[str], reason: str) -> StatusView:
         )
         for name in names
     )  # fmt: skip
-    return StatusView(version="1", pid=1, health="late", problems=(reason,), max_lag_s=1.0, targets=targets)
+    return StatusView(
+        version="1", pid=1, state_dir="/s", health="late", problems=(reason,), max_lag_s=1.0, targets=targets
+    )
 
 
 def _rows(status: StatusView, width: int, height: int) -> list[str]:

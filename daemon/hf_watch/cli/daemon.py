@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,7 +13,7 @@ import click
 from hf_watch import console, logs, places, setting_sources
 from hf_watch.cli import exit_codes
 from hf_watch.cli.surroundings import ENV_FILE
-from hf_watch.errors import ConfigError
+from hf_watch.errors import ConfigError, NotRunningError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,17 +45,6 @@ def _naming_arguments(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("source", required=False)(click.argument("dest", required=False)(command))
 
 
-def _state_dirs(config: Path | None, source: str | None, dest: str | None) -> Sequence[Path]:
-    """Where to look for the daemon; without any settings, where the system's service keeps its state."""
-    try:
-        loaded = setting_sources.load({"source": source, "dest": dest}, config, ENV_FILE)
-    except ConfigError:
-        if config is not None or source is not None or not places.SYSTEM_STATE_DIR.exists():
-            raise
-        return (places.SYSTEM_STATE_DIR,)
-    return places.state_dirs_to_look_in(loaded.settings, loaded.config)
-
-
 @contextmanager
 def _daemon(
     state_dir: Path | None, config: Path | None, source: str | None = None, dest: str | None = None
@@ -64,9 +53,22 @@ def _daemon(
     from hf_watch.control.client import connected  # noqa: PLC0415  no other command needs it
 
     logs.configure("warning")
-    places_to_look = (state_dir.absolute(),) if state_dir is not None else _state_dirs(config, source, dest)
-    with connected(places_to_look) as client:
+    state_dirs, mistake = ([state_dir.absolute()], None) if state_dir else _sought(config, source, dest)
+    with ExitStack() as opened:
+        try:
+            client = opened.enter_context(connected(state_dirs))
+        except NotRunningError as error:
+            if mistake is None:
+                raise
+            raise ConfigError(mistake) from error
         yield client
+
+
+def _sought(config: Path | None, source: str | None, dest: str | None) -> tuple[Sequence[Path], str | None]:
+    """Where to look, and the mistake that may keep the configuration file from saying so."""
+    sought = setting_sources.sought({"source": source, "dest": dest}, config, ENV_FILE)
+    target = (sought.source, sought.dest) if sought.source is not None and sought.dest is not None else None
+    return places.state_dirs_to_look_in(sought.state_dir, sought.config, target), sought.mistake
 
 
 @click.command()

@@ -114,9 +114,22 @@ class Client:
 
 @contextmanager
 def connected(state_dirs: Sequence[Path]) -> Iterator[Client]:
-    """A client of the daemon at the first of the state directories that has a socket; NotRunningError when none has."""
+    """A client of the daemon at the first of the state directories that has a socket; NotRunningError when none has.
+
+    A directory of state directories will do where one daemon runs in it.
+    """
+    running = place.daemons(state_dirs)
+    if len(running) > 1:
+        lines = (f"  {each}: {_watched(each)}" for each in running)
+        raise NotRunningError("\n".join(["several daemons run; say which one with --state-dir:", *lines]))
+    with _client_at(running[0]) as client:
+        yield client
+
+
+@contextmanager
+def _client_at(state_dir: Path) -> Iterator[Client]:
     with (
-        place.found(state_dirs) as short,
+        place.found([state_dir]) as short,
         httpx2.Client(
             transport=httpx2.HTTPTransport(uds=short, verify=False),  # no TLS on a Unix socket: spare it the CAs
             base_url="http://hf-watch",
@@ -124,3 +137,12 @@ def connected(state_dirs: Sequence[Path]) -> Iterator[Client]:
         ) as http,
     ):
         yield Client(http)
+
+
+def _watched(state_dir: Path) -> str:
+    """What the daemon there watches, as far as it says so."""
+    try:
+        with _client_at(state_dir) as client:
+            return ", ".join(f"{each.source} -> {each.dest}" for each in client.status().targets)
+    except HfWatchError as error:
+        return str(error)

@@ -81,6 +81,7 @@ class StatusView(_Answer):
 
     version: str
     pid: int
+    state_dir: str = Field(description="what commands find it by, as --state-dir")
     health: Health = Field(description="late: lag_s is above max_lag_s somewhere; degraded: a person should look")
     problems: tuple[str, ...]
     max_lag_s: float

@@ -66,17 +66,23 @@ def _reachable(place: Path) -> Iterator[str]:
 
 @contextmanager
 def found(state_dirs: Sequence[Path]) -> Iterator[str]:
-    """A path to the first of the state directories' sockets that is there; NotRunningError when nobody listens.
+    """A path to the socket of the first of `daemons`; NotRunningError when nobody listens."""
+    directory = daemons(state_dirs)[0]
+    with _reachable(directory / NAME) as short:
+        _knock(short, directory / NAME)
+        yield short
 
-    A directory of state directories will do where only one of them has a socket.
+
+def daemons(state_dirs: Sequence[Path]) -> Sequence[Path]:
+    """The first of the state directories that has a socket; NotRunningError when none has.
+
+    For a directory of state directories, those below it where somebody listens.
     """
     for state_dir in state_dirs:
-        for directory in (state_dir, *_below(state_dir)):
-            if _has_socket(directory):
-                with _reachable(directory / NAME) as short:
-                    _knock(short, directory / NAME)
-                    yield short
-                return
+        if _has_socket(state_dir):
+            return [state_dir]
+        if below := _below(state_dir):
+            return below
     raise NotRunningError(f"not running: {'; '.join(map(_why_not, state_dirs))}")
 
 
@@ -102,10 +108,19 @@ def _knock(short: str, place: Path) -> None:
 
 def _below(directory: Path) -> Sequence[Path]:
     try:
-        below = [each for each in directory.iterdir() if _has_socket(each)]
+        below = sorted(each for each in directory.iterdir() if _has_socket(each))
     except OSError:
         return ()
-    if len(below) > 1:
-        names = ", ".join(sorted(map(str, below)))
-        raise NotRunningError(f"{directory}: several daemons run here; say which one with --state-dir: {names}")
-    return below
+    return [each for each in below if _is_listened_at(each)]
+
+
+def _is_listened_at(state_dir: Path) -> bool:
+    """Whether a daemon is there, be it one that this user may not connect to; a killed one leaves its socket."""
+    try:
+        with _reachable(state_dir / NAME) as short:
+            _knock(short, state_dir / NAME)
+    except (NotRunningError, OSError):
+        return False
+    except HfWatchError:
+        return True
+    return True

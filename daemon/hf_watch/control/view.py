@@ -47,7 +47,8 @@ def status(daemon: Daemon, tallies: Tallies, paused: frozenset[Bound], now: date
     ]
     problems = [problem for each in targets for problem in _problems(each, daemon.max_lag_s)]
     return StatusView(
-        version=__version__, pid=os.getpid(), health=_health(targets, problems, daemon.max_lag_s),
+        version=__version__, pid=os.getpid(), state_dir=printable(str(daemon.ledger.parent)),
+        health=_health(targets, problems, daemon.max_lag_s),
         problems=tuple(problems), max_lag_s=daemon.max_lag_s, targets=tuple(targets),
     )  # fmt: skip
 
