@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from hf_watch.errors import AmbiguousError, MovedError, RetryableError, UnreachableError
+from hf_watch.filters import Filter
 from hf_watch.model import Change, ChangeKind, Gap
 from hf_watch.targets.surveying import MOST_WAITING
 from hf_watch.watches import RootWatch
@@ -176,6 +177,33 @@ def test_however_often_rescans_are_wanted_they_take_no_more_than_a_hundredth_of_
     scans_s = [each["duration_s"] for each in logs if each["event"] == "target.scanned"]
     assert max(scans_s) > 0.1
     assert 3.0 < sum(scans_s[1:]) <= 6.0
+
+
+class Slow(Filter):
+    """A filter that takes its time over every file of a directory that is scanned."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.taken_s = 0.0
+        self._clock = clock
+
+    def takes(self, path: str) -> bool:
+        self._clock.now += 0.01
+        self.taken_s += 0.01
+        return super().takes(path)
+
+
+@pytest.mark.parametrize("poll_s", [0.1, 1.0, 10.0])
+def test_polling_what_takes_long_to_scan_takes_no_more_than_a_tenth_of_the_time(tmp_path: Path, poll_s: float) -> None:
+    drop, clock = tmp_path / "drop", Clock()
+    wanted = Slow(clock)
+    fill(drop, {"far/f": b"1", **{f"far/d{number}/f": b"1" for number in range(150)}})
+    spec = target_spec(drop, wanted=wanted, rescan_s=NEVER_S, poll_s=poll_s)
+    with _running(Engine(tmp_path, [spec], FakeHub(), watch_of=_blind_below, clock=clock)) as running:
+        running.go_on(60.0)
+        wanted.taken_s = 0.0
+        running.go_on(600.0)
+    assert 30.0 < wanted.taken_s <= 60.0
 
 
 @pytest.mark.parametrize("directory", ["", "d"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from hf_watch.measured import Scanned
+from hf_watch.paths import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ log = structlog.get_logger()
 
 RESCAN_SHARE = 100  # a rescan takes at most one hundredth of the time
 COLLAPSED_SCAN_SHARE = 10  # scans that gaps ask for: at most a tenth of it, after the first
+POLL_SHARE = 10  # polling takes at most a tenth of it
 OVER = object()
 
 
@@ -96,7 +98,8 @@ class Exploration:
         """Ask for a scan of what has no watch, or could not be read."""
         self.next_poll = now + self._spec.poll_s
         for directory in (*self._lookout.polled(), *self._survey.unreadable):
-            self._survey.asked.add(directory)
+            if self._walk is None or not within(directory, self._walk.top):  # else it is being looked at
+                self._survey.asked.add(directory)
 
     def hurry(self, now: float) -> None:
         """Go without a pause after the scan before."""
@@ -137,6 +140,7 @@ class Exploration:
 
     def _is_finished(self, walk: _Walk, ground: Ground) -> bool:
         self._walk = None
+        self.next_poll = max(self.next_poll, self._clock() + POLL_SHARE * walk.took_s)
         if not ground.stands():
             return False
         if not walk.top:
