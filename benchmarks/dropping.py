@@ -55,9 +55,10 @@ class Run:
         return self.made.place / f"state-bench-{self.name}"
 
     def check(self, repo: str) -> None:
-        """Each receipt is true: its commit holds, at its path, what was written."""
+        """Each receipt is true: its commit holds, at its path, what was written. All of them are there at the end."""
         lines = [json.loads(line) for line in (self.state / "receipts.jsonl").read_text().splitlines()]
-        assert len(lines) == FILES
+        assert len({line["repo_path"] for line in lines}) == len(lines) == FILES
+        assert {line["repo_path"] for line in lines} <= self.made.hub.files("dataset", repo).keys()
         api = HfApi(self.made.hub.url, token="hf_" + "b" * 32)
         for commit in {line["commit"] for line in lines}:
             said = {line["repo_path"]: line["sha256"] for line in lines if line["commit"] == commit}

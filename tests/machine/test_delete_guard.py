@@ -69,25 +69,25 @@ def names(count: int) -> list[str]:
 
 
 def test_half_of_the_files_removed_at_once_stay_on_the_hub_until_it_is_confirmed(tmp_path: Path) -> None:
-    world = World(tmp_path, 1_000)
+    world = World(tmp_path, 10_000)
     with capture_logs() as log, world.engine.running() as running:
         running.go_on(30.0)
-        world.remove(names(500))
-        hint_gone(running, names(500))
+        world.remove(names(5_000))
+        hint_gone(running, names(5_000))
         running.go_on(1_000.0)
         assert world.deleted() == []
-        assert world.held(running) == (500, "0000.txt")
-        (world.drop / "0900.txt").unlink()  # one more is not let through beside them
-        hint_gone(running, ["0900.txt"])
+        assert world.held(running) == (5_000, "0000.txt")
+        (world.drop / "9000.txt").unlink()  # one more is not let through beside them
+        hint_gone(running, ["9000.txt"])
         running.go_on(1_000.0)
-        assert (world.deleted(), world.held(running)[0]) == ([], 501)
+        assert (world.deleted(), world.held(running)[0]) == ([], 5_001)
         (world.drop / "0000.txt").write_bytes(b"back")
-        assert confirm(running) == 500
-        assert world.deleted() == [*names(500)[1:], "0900.txt"]
+        assert confirm(running) == 5_000
+        assert world.deleted() == [*names(5_000)[1:], "9000.txt"]
         assert world.held(running) == (0, "")
         running.go_on(400.0)
     held = [each for each in log if each["event"] == "deletes.held"]
-    assert [each["files"] for each in held] == [500, 501]
+    assert [each["files"] for each in held] == [5_000, 5_001]
     assert world.hub.repo.files["incoming/0000.txt"] == b"back"
 
 

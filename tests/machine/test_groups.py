@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -290,3 +291,35 @@ def test_what_the_repo_ignores_is_no_part_of_it(tmp_path: Path) -> None:
     world.engine.sync()
     rest = {name: content for name, content in checkpoint(5).items() if not name.endswith("02.bin")}
     assert world.commits() == [sorted(in_repo(rest)), ["incoming/step-1/new"]]
+
+
+@pytest.mark.parametrize("on_delete", ["mirror", "keep"])
+def test_a_directory_takes_the_place_of_a_published_file(tmp_path: Path, on_delete: str) -> None:
+    world = World(tmp_path, on_delete=on_delete)
+    fill(world.drop, {"x": b"file", "other": b""})
+    world.engine.sync()
+    (world.drop / "x").unlink()
+    fill(world.drop, {"x/a": b"1", "x/b": b"2"})
+    world.engine.sync()
+    assert world.hub.repo.files == {"incoming/other": b"", "incoming/x/a": b"1", "incoming/x/b": b"2"}
+    assert {"incoming/x/a", "incoming/x/b"} <= world.hub.repo.commits[-1].added.keys()
+
+
+def test_a_file_whose_place_an_empty_directory_took_is_deleted(tmp_path: Path) -> None:
+    world = World(tmp_path, on_delete="mirror")
+    fill(world.drop, {"x": b"file", "other": b""})
+    world.engine.sync()
+    (world.drop / "x").unlink()
+    (world.drop / "x").mkdir()
+    world.engine.sync()
+    assert world.hub.repo.files == {"incoming/other": b""}
+
+
+def test_a_file_takes_the_place_of_a_published_directory(tmp_path: Path) -> None:
+    world = World(tmp_path, on_delete="mirror")
+    fill(world.drop, {"x/a": b"1", "x/b": b"2", "other": b""})
+    world.engine.sync()
+    shutil.rmtree(world.drop / "x")
+    fill(world.drop, {"x": b"file"})
+    world.engine.sync()
+    assert world.hub.repo.files == {"incoming/other": b"", "incoming/x": b"file"}

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from hf_watch import scan
 from hf_watch.errors import (
     AmbiguousError,
     HubError,
@@ -38,12 +39,15 @@ from hf_watch.snapshots.right_of_way import TAKEN_REASON
 from tests.engine import Clock, Engine, Running, target_spec
 from tests.fake_hub import FakeHub, Fault, lost_answer
 from tests.mortal import Crash, Fate, MortalHub, mortal_ledger
+from tests.mortal_disk import mortal_disk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from hf_watch.model import Batch, Receipt
+    from hf_watch.targets.spec import TargetSpec
 
+OURS = (".anchor", scan.LEAVING_PREFIX)
 LARGE = b"0123456789abcdef" * 8  # above `inline_bytes`: handed over by its path
 INLINE_BYTES = 64
 STILL_LANDS_S = 60.0  # how long after its request a commit may still arrive
@@ -80,6 +84,7 @@ class WatchedHub(FakeHub):
     def __init__(self, clock: Clock, is_there: Callable[[str], bool]) -> None:
         super().__init__(bad=lambda path: path.endswith("/bad"), largest_regular_bytes=INLINE_BYTES)
         self.land_in: int | None = None  # calls
+        self.on_batch: Callable[[Batch], None] = lambda _: None
         self.on_call = self._pass_time
         self._clock = clock
         self._is_there = is_there
@@ -89,6 +94,7 @@ class WatchedHub(FakeHub):
         for operation in batch.operations:
             if isinstance(operation, Delete):
                 assert not self._is_there(operation.repo_path), "deleted unasked"
+        self.on_batch(batch)
         if not self.late:
             self._late_since = self._clock()
         return super().commit(batch, parent)
@@ -111,6 +117,7 @@ class Publishing(RuleBasedStateMachine):
 
     on_delete: ClassVar[Literal["keep", "mirror"]]
     path_in_repo: ClassVar[str] = PLAIN
+    options: ClassVar[dict[str, object]] = {}
 
     @initialize()
     def begin(self) -> None:
@@ -121,11 +128,12 @@ class Publishing(RuleBasedStateMachine):
         self.clock = Clock()
         self.fate = Fate()
         self.mapping = Mapping("incoming", self.path_in_repo)
-        self.hub = WatchedHub(self.clock, lambda in_repo: in_repo in self._placed())
+        self.hub = WatchedHub(self.clock, lambda in_repo: in_repo in self.meant())
+        self.hub.on_batch = self.batched
         self.hub.repo.apply("", "theirs", dict(THEIRS), [])
         self.engine = Engine(
             self.work,
-            [target_spec(self.drop, on_delete=self.on_delete, rescan_s=20.0, path_in_repo=self.path_in_repo)],
+            [self._spec()],
             MortalHub(self.hub, self.fate),
             inline_bytes=INLINE_BYTES,
             ledger_of=partial(mortal_ledger, fate=self.fate),
@@ -137,6 +145,20 @@ class Publishing(RuleBasedStateMachine):
         self.was_at: dict[str, set[bytes]] = {}  # every content that a path ever had on disk
         self.theirs: dict[str, bytes | None] = {}  # what others put or left at a path of ours
         self.unseen: set[str] = set()  # what others did since the branch was last compared with the ledger
+        self.stood: list[dict[str, bytes]] = []  # the disk after each change
+        self.present: dict[str, bytes] = {}  # what was on the disk when a process of ours had it last
+        self.written: dict[str, bytes] = {}  # the last content at each path that its writer did not remove
+
+    def _spec(self) -> TargetSpec:
+        kept = {"on_delete": self.on_delete, "rescan_s": 20.0, "path_in_repo": self.path_in_repo}
+        return target_spec(self.drop, **kept, archive_dir=str(self.work / "archive"), **self.options)
+
+    def meant(self) -> Collection[str]:
+        """The repo paths that nobody has asked to delete."""
+        return self._placed()
+
+    def batched(self, batch: Batch) -> None:
+        """A commit is about to be made."""
 
     def teardown(self) -> None:
         if not hasattr(self, "work"):
@@ -233,7 +255,8 @@ class Publishing(RuleBasedStateMachine):
         self._kill()
         self.fate.kind, self.fate.left = death or ("", None)
         try:
-            self.engine.sync()
+            with mortal_disk(self.fate):
+                self.engine.sync()
         except Crash:
             pass
         finally:
@@ -245,7 +268,8 @@ class Publishing(RuleBasedStateMachine):
         try:
             if self.running is None:
                 self.running = self.process.enter_context(self.engine.running())
-            self.running.turn(turns)
+            with mortal_disk(self.fate):
+                self.running.turn(turns)
         except Crash:
             self._kill()
         finally:
@@ -272,6 +296,17 @@ class Publishing(RuleBasedStateMachine):
 
     # What holds.
 
+    @invariant()
+    def what_was_written_is_here_or_there(self) -> None:
+        self.present = self._files()
+        gone = {path: content for path, content in self.written.items() if path not in self.present}
+        for path, content in gone.items():
+            self.taken_away(path, content)
+
+    def taken_away(self, path: str, content: bytes) -> None:
+        """A file is not on the disk any more, though its writer did not remove it."""
+        raise AssertionError(f"{path} was taken away: {content!r}")
+
     def converged(self) -> None:
         kept_out = {self._place(path, content) for path, content in self._files().items() if path in self._kept_out()}
         placed = {in_repo: content for in_repo, content in self._placed().items() if not in_repo.endswith("/bad")}
@@ -289,7 +324,9 @@ class Publishing(RuleBasedStateMachine):
             rows = db.execute("SELECT dir, name, reason FROM quarantine").fetchall()
         ways = (TAKEN_REASON, "400: files and directories")
         return {
-            os.fsdecode(directory + b"/" + name).lstrip("/") for directory, name, why in rows if why.startswith(ways)
+            os.fsdecode(directory + b"/" + name).lstrip("/")
+            for directory, name, why in rows
+            if any(way in why for way in ways)
         }
 
     @invariant()
@@ -333,13 +370,17 @@ class Publishing(RuleBasedStateMachine):
         return {
             str(path.relative_to(self.drop)): path.read_bytes()
             for path in self.drop.rglob("*")
-            if path.is_file() and path.name != ".anchor"
+            if path.is_file() and not path.name.startswith(OURS)
         }
 
     def _changed(self, paths: list[str], kind: ChangeKind, *, hinted: bool) -> None:
         for in_repo, content in self._placed().items():
             self.was_at.setdefault(in_repo, set()).add(content)
         self.were_directories.update(f"incoming/{above}" for path in self._files() for above in parents(path))
+        now = self._files()
+        kept = {path: content for path, content in self.written.items() if path in now or path not in self.present}
+        self.written, self.present = kept | now, now
+        self.stood.append(now)
         if hinted and self.running is not None:
             for path in paths:
                 self.running.hint(Change(path, kind, self.clock()))

@@ -79,3 +79,72 @@ def test_two_instances_run_side_by_side(machine: Machine, hub: LocalHub) -> None
     two.write("b.txt", b"b", "/srv/1")
     two.wait_until_held({"a.txt": b"1", "b.txt": b"b"}, "acme/repo1")
     assert two.show("NRestarts") == "0"
+
+
+NAMES = [f"{number:02}.txt" for number in range(40)]
+
+
+def unmounted(serving: Serving, mount: str) -> dict[str, bytes]:
+    """A mirror of what is mounted, unmounted while it runs, then started anew; what the Hub holds all the same."""
+    serving.install(target(MOUNT, on_delete="mirror", max_delete="5"))
+    serving.make_directory("/srv/disk", mode="755")
+    serving.machine.shell(f"mkdir {MOUNT} && {mount}")
+    serving.start()
+    for name in NAMES:
+        serving.write(name, name.encode(), MOUNT)
+    everything = {name: name.encode() for name in NAMES}
+    serving.wait_until_held(everything)
+    serving.machine.shell(f"mkdir /srv/aside && cp -p {MOUNT}/*.txt /srv/aside/ && umount {MOUNT}")
+    serving.wait_for("target.lost")
+    scans = len(serving.events("target.scanned"))
+    serving.systemctl("restart")  # what it knew before is on disk
+    serving.wait_for("target.scanned", scans + 1)
+    assert serving.held() == everything, "an unmounted directory is no reason to delete"
+    return everything
+
+
+def confirmed(serving: Serving, removed: list[str], held: dict[str, bytes]) -> None:
+    """Remove files; not one goes from the Hub before it is confirmed, then exactly those."""
+    serving.machine.run("rm", *(f"{MOUNT}/{name}" for name in removed))
+    (said,) = serving.wait_for("deletes.held")
+    assert said["HF_WATCH_FILES"] == str(len(removed))
+    serving.write("new.txt", b"new", MOUNT)
+    serving.wait_until_held(held | {"new.txt": b"new"})
+    serving.machine.run("/opt/hf-watch/bin/hf-watch", "confirm-deletes", "mount")
+    left = {name: content for name, content in held.items() if name not in removed}
+    serving.wait_until_held(left | {"new.txt": b"new"})
+
+
+def test_a_bind_mount_that_goes_deletes_nothing_and_what_is_missing_later_is_confirmed(serving: Serving) -> None:
+    mount = f"mount --bind /srv/disk {MOUNT}"
+    held = unmounted(serving, mount)
+    serving.machine.shell(mount)
+    confirmed(serving, NAMES[:30], held)
+
+
+def test_a_file_system_that_comes_back_with_less_deletes_nothing_of_what_it_had(serving: Serving) -> None:
+    mount = f"mount -t tmpfs -o mode=755 tmpfs {MOUNT}"
+    held = unmounted(serving, mount)
+    scans = len(serving.events("target.scanned"))
+    serving.machine.shell(f"{mount} && cp -p /srv/aside/3*.txt {MOUNT}/")
+    serving.wait_for("target.scanned", scans + 1)
+    assert serving.held() == held, "what another file system lacks was not deleted"
+    confirmed(serving, NAMES[32:], held)
+
+
+def test_a_mount_below_the_directory_that_goes_while_it_runs_deletes_nothing(serving: Serving) -> None:
+    machine, place = serving.machine, "/srv/drop/mount"
+    serving.install(target("/srv/drop", on_delete="mirror"))
+    machine.shell(f"mkdir {place} && mount -t tmpfs tmpfs {place} && chmod 755 {place}")
+    serving.start()
+    serving.write("a.txt", b"a")
+    serving.write("b.txt", b"b", place)
+    serving.wait_until_held({"a.txt": b"a", "mount/b.txt": b"b"})
+    machine.run("umount", place)
+    serving.wait_for("watch.gap")
+    serving.write("c.txt", b"c")
+    serving.wait_until_held({"a.txt": b"a", "mount/b.txt": b"b", "c.txt": b"c"})
+    serving.systemctl("restart")
+    serving.wait_for("target.scanned", 2)
+    serving.write("d.txt", b"d")
+    serving.wait_until_held({"a.txt": b"a", "mount/b.txt": b"b", "c.txt": b"c", "d.txt": b"d"})

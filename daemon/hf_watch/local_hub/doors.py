@@ -30,11 +30,12 @@ class CutError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request of the log, and the status that was answered; 0 for none."""
+    """One request of the log, how much of its body had come by its answer, and the status of that; 0 for none."""
 
     method: str
     path: str
     status: int
+    body_bytes: int
 
 
 class Doors:
@@ -51,15 +52,16 @@ class Doors:
             await self._inner(scope, receive, send)
             return
         path = scope["path"]
-        answer = _Answer(send, lambda: self._headers(path), partial(self._note, scope["method"], path))
+        body = _Body(receive)
+        answer = _Answer(send, lambda: self._headers(path), partial(self._note, scope["method"], path, body))
         scope = {**scope, "path": _segments(scope)}
         try:
-            await self._serve(scope, receive, answer, self._faults.take(scope["method"], path))
+            await self._serve(scope, body, answer, self._faults.take(scope["method"], path))
         finally:
             answer.note()
 
-    def _note(self, method: str, path: str, status: int) -> None:
-        self._requests.append(Asked(method, path, status))
+    def _note(self, method: str, path: str, body: _Body, status: int) -> None:
+        self._requests.append(Asked(method, path, status, body.size_bytes))
 
     def _headers(self, path: str) -> list[tuple[bytes, bytes]]:
         bucket = "resolvers" if "/resolve/" in path else "api"
@@ -101,6 +103,19 @@ class Doors:
             return
         response = Response(fault.body, fault.status, dict(fault.headers), "application/json")
         await response(scope, receive, answer)
+
+
+class _Body:
+    """Receives, and counts."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.size_bytes = 0
+        self._receive = receive
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self.size_bytes += len(message.get("body", b""))
+        return message
 
 
 class _Answer:

@@ -105,8 +105,10 @@ class Target:
 
     def is_group(self, path: str) -> bool:
         """Whether what settled is a directory that goes in one commit."""
-        if self.spec.group != "directory" or "/" in path or self.disk.is_file(path):
+        if self.spec.group != "directory" or "/" in path:
             return False
+        if self.disk.is_file(path):  # in its place; a mirror deletes what was in it first
+            return self.spec.on_delete == "mirror" and self._ledger.files.has_below(self.root, path)
         return self.disk.is_directory(path) or self._ledger.files.has_below(self.root, path)
 
     def take_due(self, now: float) -> Waiting | None:

@@ -148,6 +148,8 @@ class Gatherer:
         """Take a whole group along, or nothing of it; False when it has to wait for the next commit."""
         group = self.groups.look(target, waiting)
         if group is None:
+            gathered.lost += self._in_the_way(target, waiting, held)
+            self._look_at_file(target, waiting)
             return True
         is_too_much = gathered.held_bytes + group.size_bytes > limits.max_bytes
         if gathered.files and (gathered.files + len(group.taken) > limits.max_files or is_too_much):
@@ -162,12 +164,26 @@ class Gatherer:
             raise
         if is_whole:
             gathered.take_over(own)
+            self._look_at_file(target, waiting)
         elif own.held_bytes > self.allotment.share.commit_bytes:
             reason = "what goes inside its commit is more than commit.max_bytes and memory.budget_bytes let through"
             self.groups.hold(target, waiting.path, group, reason)
         elif not self.setbacks.is_through_with(target, waiting, "a file in it is being written, or cannot be read"):
+            gathered.lost += self._in_the_way(target, waiting, held)
             target.settler.look_again(waiting, self.clock(), group.fingerprint)
         return True
+
+    def _in_the_way(self, target: Target, waiting: Waiting, held: ExitStack) -> list[Lost]:
+        """The file whose place a directory took: it goes from the Hub first, in a commit without the directory."""
+        if target.disk.is_file(waiting.path):
+            return []
+        found = self.snapshots.take(target, replace(waiting, is_group=False, kind=ChangeKind.GONE), held)
+        return [found] if isinstance(found, Lost) else []
+
+    def _look_at_file(self, target: Target, waiting: Waiting) -> None:
+        """A file that took a directory's place waits until what was in it is gone from the Hub."""
+        if target.disk.is_file(waiting.path):
+            target.settler.look_again(replace(waiting, is_group=False), self.clock(), None)
 
     def _fill_with_group(self, own: _Gathered, target: Target, waiting: Waiting, group: Group, held: ExitStack) -> bool:
         """Read and send all of a group; whether every file of it can be committed now, as it was when looked at."""
@@ -201,7 +217,7 @@ class Gatherer:
     def _add(self, gathered: _Gathered, target: Target, waiting: Waiting, limits: Limits, held: ExitStack) -> bool:
         """Take one path along; False when it does not fit any more and was put back."""
         if target.is_group(waiting.path):
-            return self._add_group(gathered, target, waiting, limits, held)
+            return self._add_group(gathered, target, replace(waiting, is_group=True), limits, held)
         size_bytes = self.snapshots.size_of(target, waiting)
         if not gathered.has_room_in_group(min(size_bytes, self.stage_bytes), self.stage_bytes):
             self._stage(gathered, held)
