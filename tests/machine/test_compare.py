@@ -8,6 +8,7 @@ import pytest
 
 from hf_watch.errors import RetryableError
 from hf_watch.ledger.ledger import Ledger
+from hf_watch.worker.opening import COMPARE_AGAIN_S
 from tests.disk import fill
 from tests.engine import DESTINATION, Engine, target_spec
 from tests.fake_hub import FakeHub, Fault
@@ -61,6 +62,44 @@ def test_a_comparison_that_failed_is_made_again(engine: Engine) -> None:
     assert engine.sync().worker.failure is not None
     engine.sync()
     assert hub.repo.files == PUBLISHED
+
+
+def test_what_somebody_changed_is_seen_before_our_next_commit_would_hide_it(engine: Engine, tmp_path: Path) -> None:
+    hub = _hub(engine)
+    with engine.running() as running:
+        running.go_on(5.0)
+        hub.repo.apply("", "theirs", {"incoming/b": b"edited"}, ["incoming/a"])
+        fill(tmp_path / "drop", {"more": b"more"})
+        running.worker._targets[0].rescan(engine.clock())
+        running.go_on(60.0)
+    assert hub.repo.files == {**PUBLISHED, "incoming/more": b"more"}
+
+
+def test_where_others_commit_all_the_time_they_are_compared_once_an_hour_and_at_the_next_start(
+    engine: Engine, tmp_path: Path
+) -> None:
+    hub = _hub(engine)
+
+    def changed_under_our_commit(number: int) -> dict[str, bytes]:
+        hub.calls.clear()
+        hub.repo.apply("", "theirs", {"incoming/b": b"%d" % number}, [])
+        fill(tmp_path / "drop", {f"more{number}": b"more"})
+        running.worker._targets[0].rescan(engine.clock())
+        running.go_on(60.0)
+        assert f"incoming/more{number}" in hub.repo.files
+        return hub.repo.files
+
+    with engine.running() as running:
+        running.go_on(5.0)
+        assert changed_under_our_commit(1)["incoming/b"] == b"b"
+        assert hub.calls.count("tree") == 1
+        assert changed_under_our_commit(2)["incoming/b"] == b"2"
+        assert "tree" not in hub.calls
+        running.go_on(COMPARE_AGAIN_S)
+        assert changed_under_our_commit(3)["incoming/b"] == b"b"
+        assert changed_under_our_commit(4)["incoming/b"] == b"4"
+    engine.sync()
+    assert hub.repo.files["incoming/b"] == b"b"
 
 
 def test_verify_compares_even_when_the_head_is_the_one_last_made(engine: Engine) -> None:

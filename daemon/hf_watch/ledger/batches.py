@@ -38,19 +38,24 @@ class Batches:
             files.intend(db, number, intended)
 
     def recorded(self, batch_id: str, root: Root, commit: str | None, head: str) -> None:
-        """A batch was answered: it is no open intent any more, and the branch's head is known."""
+        """A batch was answered: it is no open intent any more, and the branch's head is known unless in doubt."""
         with self._connection.transaction() as db:
             if commit is None:
                 db.execute("DELETE FROM batch WHERE id = ?", (batch_id,))
             else:
                 db.execute("UPDATE batch SET commit_id = ? WHERE id = ?", (commit, batch_id))
-            roots.set_head(db, root, head)
+            roots.move_head(db, root, head)
             _forget_commits(db)
 
     def found(self, batch_id: str, commit: str) -> None:
         """A batch whose answer was lost was found on the Hub."""
         with self._connection.transaction() as db:
             db.execute("UPDATE batch SET commit_id = ? WHERE id = ?", (commit, batch_id))
+
+    def made(self, commit: str) -> bool:
+        """Whether a commit is one of ours."""
+        (made,) = self._connection.row("SELECT EXISTS (SELECT 1 FROM batch WHERE commit_id = ?)", (commit,))
+        return bool(made)
 
     def unanswered(self, root: Root) -> list[str]:
         """The batches of the destination that were intended and never answered, oldest first."""

@@ -179,6 +179,10 @@ class Committer:
             self._take_in_hand(tell)
         if not self._publisher.in_hand:
             return
+        self._opener.look_for_others()
+        if self._publisher.holds_refused():
+            self._publisher.give_back()
+            return
         files, held_bytes = self._publisher.next_batch()
         began = self._clock()
         try:

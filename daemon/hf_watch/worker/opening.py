@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from hf_watch.publish.unanswered import Unanswered
     from hf_watch.targets.target import Target
 
+COMPARE_AGAIN_S = 3600.0  # where others commit all the time, too: a thousand files a request
+FRESH_S = 1.0  # a head seen so long ago will do
 LOOK_AGAIN_S = 60.0  # a repo that is made public gets no more than a minute of what was not meant for it
 PUBLIC_REASON = "everybody may read this repo: make it private, or add `allow_public = true` to the target's table"
 
@@ -27,9 +29,12 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Looked:
-    """When to ask next who may read the repo, on the worker's clock."""
+    """What was seen of the branch and when to look next, on the worker's clock."""
 
-    again_at: float = 0.0
+    again_at: float = 0.0  # who may read the repo
+    compare_at: float = 0.0  # what others made of the branch
+    head: str = ""
+    head_at: float = -FRESH_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +62,7 @@ class Opener:
         root = self.targets[0].root
         unheard = self.ledger.batches.unanswered(root)
         if self.verify or head != self.ledger.roots.head(root) or any(self.hub.find(each) for each in unheard):
-            self.compare()
-            self.ledger.roots.see_head(root, head)
+            self._compare_at(head)
         self.unanswered.suspect(unheard)
 
     def look_again(self) -> bool:
@@ -67,6 +71,25 @@ class Opener:
             return False
         self._see(self.hub.state())
         return True
+
+    def look_for_others(self) -> None:
+        """Right before a commit: one on top of another's would hide it from the next start.
+
+        What others changed is compared, once an hour at the most; until then the ledger remembers that it is to be.
+        """
+        root, now = self.targets[0].root, self.clock()
+        known = self.ledger.roots.head(root)
+        is_early = now < self.looked.compare_at
+        if known is None and is_early:
+            return
+        if self.looked.head != known or now - self.looked.head_at >= FRESH_S:
+            self._see(self.hub.state())
+        if self.looked.head == known or self.ledger.batches.made(self.looked.head):
+            return
+        if is_early:
+            self.ledger.roots.doubt_head(root)
+        else:
+            self._compare_at(self.looked.head)
 
     def next_look(self) -> float | None:
         """When to ask again for targets that may not publish what everybody may read; None when there are none."""
@@ -79,6 +102,7 @@ class Opener:
 
     def _see(self, state: RepoState) -> None:
         """Let every target publish, or refuse it, by what the repo is now."""
+        self.looked.head, self.looked.head_at = state.head, self.clock()
         self.looked.again_at = self.clock() + LOOK_AGAIN_S
         for target in self.targets:
             is_refused = state.is_public and not target.spec.allow_public
@@ -104,6 +128,11 @@ class Opener:
             log.info("repo.created", destination=self.name, private=self.private)
         elif created is Created.BRANCH:
             log.info("branch.created", destination=self.name)
+
+    def _compare_at(self, head: str) -> None:
+        self.compare()
+        self.ledger.roots.see_head(self.targets[0].root, head)
+        self.looked.compare_at = self.clock() + COMPARE_AGAIN_S
 
     def compare(self) -> None:
         """Put in doubt what the branch does not hold as recorded, and have it published anew."""
