@@ -256,8 +256,8 @@ class _Parts:
     @cached_property
     def steering(self) -> Steering:
         return Steering(
-            targets=self.targets, publisher=self.publisher, guard=self.guard, ledger=self.around.ledger,
-            clock=self.around.clock,
+            targets=self.targets, publisher=self.publisher, guard=self.guard, pacing=self.pacing,
+            ledger=self.around.ledger, clock=self.around.clock,
         )  # fmt: skip
 
     @cached_property

@@ -51,9 +51,13 @@ class Flush:
 
 @dataclass(frozen=True, slots=True)
 class Barrier:
-    """Answer when all that is on disk by now is on the Hub, or at `until` on the worker's clock (None: never)."""
+    """Answer when all that is on disk by now is on the Hub, or at `until` on the worker's clock (None: never).
+
+    With `gives_up` it is answered, too, once only a person can help: the directory is missing, or the Hub refuses.
+    """
 
     until: float | None
+    gives_up: bool = False
 
 
 Command = Pause | Resume | Retry | ConfirmDeletes | Flush | Barrier

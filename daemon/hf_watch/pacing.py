@@ -51,6 +51,7 @@ class Pacing:
         self.attempt = 0  # how often in a row it was put off
         self.not_before = 0.0
         self.reason: str | None = None  # why nothing goes at the moment
+        self.refusals = 0  # how often a person was said to have to act
         self.committed_at: float | None = None  # the last commit, on its clock
         self._name = name
         self._budget = budget
@@ -164,6 +165,7 @@ class Pacing:
     def refused(self, error: HubError, files: int) -> None:
         """A person must act: try again slowly; say so at once, and then every hour."""
         now = self._clock()
+        self.refusals += 1
         self.not_before = now + REFUSED_RETRY_S
         self.reason = str(error)
         self._observe(PutOff(self._name, _cause(error)))

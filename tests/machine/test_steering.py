@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch.commands import Answer, Barrier, Flush, Pause, Resume, Retry
+from hf_watch.commands import Answer, Barrier, Flush, Left, Pause, Resume, Retry
 from hf_watch.errors import RejectedError, RetryableError, UnauthorizedError
 from hf_watch.model import Change, ChangeKind, Gap
 from hf_watch.status import TargetState
@@ -214,7 +214,7 @@ def test_a_barrier_names_what_is_left_when_its_time_is_up(tmp_path: Path, drop: 
         passed = _barrier(running, running.clock() + 10.0)
         running.go_on(20.0)
         answer = passed.result(0)
-    assert [(left.path, left.reason) for left in answer.left] == [("a.txt", "it was not published in time")]
+    assert [(left.path, left.reason) for left in answer.left] == [("a.txt", "it was not published in time: busy")]
     assert answer.left_count == 1
 
 
@@ -270,6 +270,53 @@ def test_a_barrier_does_not_wait_for_a_paused_target(tmp_path: Path, drop: Path)
         _ask(running, Pause(0))
         answer = _ask(running, Barrier(None))
     assert [left.reason for left in answer.left] == ["the target is paused"]
+
+
+def _gives_up(running: Running) -> Future[Answer]:
+    return running.worker._inbox.ask(Barrier(None, gives_up=True))
+
+
+def test_a_barrier_that_gives_up_names_what_the_hub_refuses(tmp_path: Path, drop: Path) -> None:
+    fill(drop, {"a.txt": b"a"})
+    hub = FakeHub()
+    _fails(hub, "check_write", *[UnauthorizedError("the token is not valid")] * 100)
+    with Engine(tmp_path, [target_spec(drop)], hub).running() as running:
+        patient, passed = _barrier(running), _gives_up(running)
+        running.go_on(2.0)
+        assert passed.result(0) == Answer(left=(Left(0, "a.txt", "the token is not valid"),), left_count=1)
+        running.go_on(100.0)
+        assert not patient.done()
+
+
+def test_a_barrier_gives_up_only_for_what_is_still_refused(tmp_path: Path, drop: Path) -> None:
+    fill(drop, {"a.txt": b"a"})
+    hub = FakeHub()
+    _fails(hub, "check_write", *[UnauthorizedError("the token is old")] * 2)
+    with Engine(tmp_path, [target_spec(drop)], hub).running() as running:
+        running.go_on(1.0)
+        assert _worker_status(running).is_refused
+        passed = _gives_up(running)
+        running.go_on(2.0)
+        assert passed.result(0) == Answer()
+        assert hub.repo.files == {"incoming/a.txt": b"a"}
+
+
+def test_a_barrier_that_gives_up_waits_for_a_hub_that_is_busy(tmp_path: Path, drop: Path) -> None:
+    fill(drop, {"a.txt": b"a"})
+    hub = FakeHub()
+    _fails(hub, "commit", *[RetryableError("busy", 30.0)] * 2)
+    with Engine(tmp_path, [target_spec(drop)], hub).running() as running:
+        passed = _gives_up(running)
+        running.go_on(100.0)
+        assert passed.result(0) == Answer()
+
+
+def test_a_barrier_that_gives_up_names_a_missing_root(tmp_path: Path, drop: Path) -> None:
+    drop.rmdir()
+    with Engine(tmp_path, [target_spec(drop)], FakeHub()).running() as running:
+        passed = _gives_up(running)
+        running.go_on(2.0)
+    assert passed.result(0).left == (Left(0, "", "the watched directory is missing"),)
 
 
 def test_a_barrier_is_answered_when_the_worker_ends(tmp_path: Path, drop: Path) -> None:

@@ -19,6 +19,7 @@ import hf_watch
 from hf_watch.embedding import NotPublishedError
 from hf_watch.errors import HfWatchError
 from hf_watch.local_hub import LocalHub
+from hf_watch.local_hub.faults import Fault
 from tests.disk import fill, numbered
 from tests.eventually import eventually
 from tests.running import environment
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 REPO = ("model", "acme/run1")
 DEST = "hf://acme/run1"
+OTHER_THREADS = ("AnyIO", "hf-watch log")  # the local Hub's, and the one that says what the daemon warns of
 HOST = """
 import os, pathlib, sys
 from hf_watch import watch
@@ -80,7 +82,7 @@ def test_a_host_keeps_what_is_its_own(hub: LocalHub, tmp_path: Path) -> None:
             [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)],
             list(logging.getLogger().handlers), logging.getLogger().level, structlog.get_config(),
             _http._GLOBAL_CLIENT_FACTORY,
-            {thread.name for thread in threading.enumerate() if not thread.name.startswith("AnyIO")},  # the local Hub's
+            {thread.name for thread in threading.enumerate() if not thread.name.startswith(OTHER_THREADS)},
         )  # fmt: skip
 
     before = own()
@@ -122,6 +124,85 @@ def test_settings_that_are_wrong_and_a_second_process_are_refused_in_a_line(hub:
     assert held(hub) == []
 
 
+def left_unpublished(timeout_s: float | None = None) -> str:
+    """What is said of a directory `ckpt` that cannot be published."""
+    with pytest.raises(NotPublishedError) as found, hf_watch.watch("ckpt", DEST, flush_timeout_s=timeout_s):
+        pass
+    return str(found.value)
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize("timeout_s", [None, 300.0])
+def test_what_no_waiting_helps_ends_it_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, timeout_s: float | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path / "ckpt", {"a": b"1", "b": b"1"})
+    assert left_unpublished(timeout_s).startswith("2 not published: a, b: 404: Repository not found")
+    assert any("destination.refused" in each.getMessage() for each in caplog.records)
+    (tmp_path / "ckpt").rename(tmp_path / "aside")
+    assert left_unpublished(timeout_s) == "not published: the watched directory is missing"
+    assert any("target.lost" in each.getMessage() for each in caplog.records)
+
+
+def test_a_token_that_is_refused_ends_it_with_the_reason(
+    hub: LocalHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path / "ckpt", {"a": b"1"})
+    hub.faults.add("/api/", Fault(status=401), times=None)
+    assert "not published: a: 401" in left_unpublished()
+
+
+def test_a_hub_that_is_down_is_waited_for_and_said(
+    hub: LocalHub, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub.faults.add("/api/", Fault(status=503), times=None)
+    with hf_watch.watch(tmp_path / "ckpt", DEST, create_repo=True) as watching:
+        fill(tmp_path / "ckpt", {"a": b"1"})
+        with pytest.raises(NotPublishedError, match=r"1 not published: a: it was not published in time: .*503"):
+            watching.flush(timeout_s=1.0)
+        eventually(lambda: any("commit.deferred" in each.getMessage() for each in caplog.records), "it is said")
+        hub.faults.clear()
+    assert held(hub) == ["a"]
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_host_without_logging_sees_on_standard_error_what_is_wrong(tmp_path: Path) -> None:
+    code = """
+from hf_watch import watch
+with watch("nowhere", "hf://acme/run1"): pass
+"""
+    found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert found.stderr.startswith("hf-watch: target.lost ")
+    assert found.stderr.splitlines()[-1].endswith("NotPublishedError: not published: the watched directory is missing")
+
+
+def test_mistakes_are_said_in_the_words_of_python(hub: LocalHub, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'quiets': did you mean 'quiet_s'"):
+        hf_watch.watch(tmp_path / "ckpt", DEST, quiets=3)
+    with pytest.raises(HfWatchError, match="'on_delete'"), hf_watch.watch(tmp_path / "ckpt", DEST, on_delete="all"):
+        pass
+    watching = hf_watch.watch(tmp_path / "ckpt", DEST, create_repo=True)
+    with pytest.raises(HfWatchError, match="with statement"):
+        watching.flush()
+    assert repr(watching) == f"<hf-watch {tmp_path}/ckpt -> {DEST}: not watching>"
+    with watching, pytest.raises(HfWatchError, match=r"has begun already: .*watching, process [0-9]+>"), watching:
+        pass
+    assert held(hub) == []
+
+
+def test_a_marker_keeps_a_checkpoint_back_that_an_exception_cut_short(hub: LocalHub, tmp_path: Path) -> None:
+    def train() -> None:
+        with hf_watch.watch(tmp_path / "ckpt", DEST, create_repo=True, group="directory", ready_marker="done"):
+            fill(tmp_path / "ckpt", {"step-1/model": b"1", "step-1/done": b"", "step-2/model": b"half"})
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        train()
+    assert held(hub) == ["step-1/done", "step-1/model"]
+
+
 def script(directory: Path, name: str) -> Path:
     directory.mkdir(exist_ok=True)
     (directory / name).write_text(SCRIPT)
@@ -141,7 +222,7 @@ def test_a_daemon_that_imports_its_host_all_the_same_starts_no_other(hub: LocalH
         capture_output=True, text=True,
     )  # fmt: skip
     assert found.returncode == 1
-    assert "own daemon imported the module that calls watch()" in found.stderr.splitlines()[-1]
+    assert "own daemon imported what calls watch()" in found.stderr.splitlines()[-1]
     assert (tmp_path / "runs").read_text() == "once\n" * 2
     assert held(hub) == []
 

@@ -183,14 +183,15 @@ class Api:
         """Let go at once what has settled; with `wait`, answer when all that is on disk is on the Hub."""
         question = await read_question(request, FlushQuestion)
         if question.wait:
-            return await self._barrier(request, question.timeout_s)
+            return await self._barrier(request, question)
         done = await self._do([(each, Flush()) for each in self._one_each()])
         return FlushView(published=None, paths=done.paths, left=(), left_count=0)
 
-    async def _barrier(self, request: Request, timeout_s: float | None) -> FlushView:
+    async def _barrier(self, request: Request, question: FlushQuestion) -> FlushView:
         """A barrier for each worker. What a worker does not answer in time counts as not published."""
+        timeout_s = question.timeout_s
         until = None if timeout_s is None else self._daemon.clock() + timeout_s
-        asked = [(each, self._ask(each.inbox, Barrier(until))) for each in self._one_each()]
+        asked = [(each, self._ask(each.inbox, Barrier(until, question.gives_up))) for each in self._one_each()]
         await _any_end(
             asyncio.gather(*(future for _, future in asked)),
             asyncio.ensure_future(_gone(request)),

@@ -88,9 +88,12 @@ class Client:
         """Try a path again, or everything; UnknownPathError when it is nowhere in a watched directory."""
         return self._ask("POST", "/v1/retry", DoneView, {} if path is None else {"path": path})
 
-    def flush(self, *, wait: bool, timeout_s: float | None) -> FlushView:
-        """Flush; with `wait` it takes until all is published, or `timeout_s` at the most."""
-        question = {"wait": wait, "timeout_s": timeout_s}
+    def flush(self, *, wait: bool, timeout_s: float | None, gives_up: bool = False) -> FlushView:
+        """Flush; with `wait` it takes until all is published, or `timeout_s` at the most.
+
+        With `gives_up` it takes no longer than until only a person can help.
+        """
+        question = {"wait": wait, "timeout_s": timeout_s, "gives_up": gives_up}
         return self._ask("POST", "/v1/flush", FlushView, question, patient=wait)
 
     def _ask(

@@ -6,6 +6,9 @@ A barrier is passed by a target in three steps. A cookie file is made and remove
 what happened before has come in when the cookie's has. Then the whole root is scanned, whatever the events said. What
 waits or is in hand at the end of that scan was first hinted at by then; the barrier is passed when nothing is left that
 was, for a path that fails keeps the time of its first hint.
+
+When the Hub refuses meanwhile, it is asked once more at once, since the token is read anew for that. A barrier that
+gives up is answered when it refuses again.
 """
 
 from __future__ import annotations
@@ -19,18 +22,22 @@ from hf_watch.errors import LedgerError
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import within
 from hf_watch.snapshots.setbacks import IGNORED_REASON
+from hf_watch.status import TargetState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from hf_watch.deletions import DeleteGuard
     from hf_watch.ledger.ledger import Ledger
+    from hf_watch.pacing import Pacing
     from hf_watch.publish.publisher import Publisher
     from hf_watch.settle import Waiting
     from hf_watch.targets.target import Target
 
 COOKIE_WAIT_S = 5.0  # a watch that is alive tells within milliseconds; the scan finds everything all the same
 MOST_LISTED = 1_000  # paths that an answer names
+ENOUGH_REFUSALS = 2
+LATE = "it was not published in time"
 STOPPING = "the daemon is stopping"
 
 
@@ -53,6 +60,8 @@ class _Passage:
     taken_up: int = 0  # which watch of the root it relies on
     asked: float = 0.0  # the scan that counts begins after it
     mark: float = 0.0
+    refusals: int = 0  # of the destination, before what was found was to be sent
+    is_tried_again: bool = False
 
     @property
     def is_decided(self) -> bool:
@@ -66,6 +75,7 @@ class _Open:
 
     request: Request
     until: float | None
+    gives_up: bool
     passages: list[_Passage] = field(default_factory=list)
 
 
@@ -78,12 +88,14 @@ class Steering:
         targets: Sequence[Target],
         publisher: Publisher,
         guard: DeleteGuard,
+        pacing: Pacing,
         ledger: Ledger,
         clock: Callable[[], float],
     ) -> None:
         self._targets = targets
         self._publisher = publisher
         self._guard = guard
+        self._pacing = pacing
         self._ledger = ledger
         self._clock = clock
         self._open: list[_Open] = []
@@ -119,10 +131,9 @@ class Steering:
             case Flush():
                 request.answer(Answer(sum(target.settler.hurry(now) for target in self._targets)))
                 return True
-            case Barrier(until):
-                self._open.append(
-                    _Open(request, until, [self._begin(index, now) for index in range(len(self._targets))])
-                )
+            case Barrier(until, gives_up):
+                passages = [self._begin(index, now) for index in range(len(self._targets))]
+                self._open.append(_Open(request, until, gives_up, passages))
         return False
 
     def _retry(self, target: Target, path: str, now: float) -> int:
@@ -169,11 +180,22 @@ class Steering:
             self._ask_for_scan(passage)  # what waited was forgotten when the root was let go
         is_found = passage.step is _Step.SCAN and target.scanned_from >= passage.asked and not target.is_scanning
         if is_found:
-            passage.step, passage.mark = _Step.SENT, now
+            passage.step, passage.mark, passage.refusals = _Step.SENT, now, self._pacing.refusals
+            passage.is_tried_again = False
             target.settler.hurry(now)
         if passage.step is _Step.SENT and not target.is_lost and not self._waits(passage):
             passage.step = _Step.PASSED
-        return is_found and passage.step is _Step.SENT
+        return passage.step is _Step.SENT and (is_found or self._tries_again(passage))
+
+    def _tries_again(self, passage: _Passage) -> bool:
+        if passage.is_tried_again or not self._is_refused(passage, 1):
+            return False
+        passage.is_tried_again = True
+        return True
+
+    def _is_refused(self, passage: _Passage, times: int) -> bool:
+        """Whether the Hub refused what was found so often, and no commit was taken since."""
+        return self._pacing.is_refused and self._pacing.refusals - passage.refusals >= times
 
     def _ask_for_scan(self, passage: _Passage) -> None:
         passage.step, passage.asked, passage.taken_up = _Step.SCAN, self._clock(), passage.target.taken_up
@@ -195,11 +217,21 @@ class Steering:
         """Whether a barrier is answered, or nobody waits for its answer any more."""
         if barrier.request.is_over():
             return True
-        is_decided = all(passage.is_decided for passage in barrier.passages)
+        is_decided = all(
+            passage.is_decided or (barrier.gives_up and self._is_hopeless(passage)) for passage in barrier.passages
+        )
         if not is_decided and (barrier.until is None or self._clock() < barrier.until):
             return False
         barrier.request.answer(_answer(self._left(barrier.passages)))
         return True
+
+    def _is_hopeless(self, passage: _Passage) -> bool:
+        """Whether only a person can help."""
+        target = passage.target
+        if target.is_lost:
+            return target.state is TargetState.LOST
+        is_kept = target.refusal is not None or self._is_refused(passage, ENOUGH_REFUSALS)
+        return passage.step is _Step.SENT and is_kept
 
     def _left(self, passages: Sequence[_Passage]) -> list[Left]:
         return [left for passage in passages for left in (*self._unpublished(passage), *self._set_aside(passage))]
@@ -213,21 +245,22 @@ class Steering:
                 yield Left(index, "", "the watched directory was not scanned in time")
             mark = passage.mark if passage.step is _Step.SENT else self._clock()
             for waiting in [*target.settler.waits_since(mark), *self._in_hand(target, mark)]:
-                yield Left(index, waiting.path, _why(target, waiting))
+                yield Left(index, waiting.path, self._why(target, waiting))
         for directory in target.unreadable():
             yield Left(index, directory, "the directory cannot be read")
+
+    def _why(self, target: Target, waiting: Waiting) -> str:
+        if target.is_paused:
+            return "the target is paused"
+        if kept := waiting.trouble or target.refusal or (self._pacing.reason if self._pacing.is_refused else None):
+            return kept
+        return LATE if self._pacing.reason is None else f"{LATE}: {self._pacing.reason}"
 
     def _set_aside(self, passage: _Passage) -> Iterator[Left]:
         target = passage.target
         for each in self._ledger.quarantine.of(target.root):
             if each.reason != IGNORED_REASON and target.disk.is_file(each.path):
                 yield Left(passage.index, each.path, each.reason)
-
-
-def _why(target: Target, waiting: Waiting) -> str:
-    if target.is_paused:
-        return "the target is paused"
-    return waiting.trouble or "it was not published in time"
 
 
 def _answer(left: Sequence[Left]) -> Answer:
