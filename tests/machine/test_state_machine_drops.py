@@ -75,6 +75,12 @@ class Grouping(Publishing):
     on_delete = "mirror"
     options: ClassVar[dict[str, object]] = {"group": "directory"}
 
+    def _kept_out(self) -> set[str]:
+        """With a file that cannot go stays all that lies in its directory."""
+        files = super()._kept_out()
+        groups = {group_of(path) for path in files} - {""}
+        return files | {path for path in self._files() if group_of(path) in groups}
+
     def batched(self, batch: Batch) -> None:
         added = {each.repo_path: each.ticket for each in batch.operations if isinstance(each, Staged)}
         after = self.hub.repo.files | added
