@@ -13,7 +13,7 @@ from hf_watch import allocator, checks, explain, hub_clock, notify, preview, spe
 from hf_watch.composer import LEDGER_NAME, Composer, Endpoint, Mode, new_budget
 from hf_watch.control.daemon import Daemon, Roster
 from hf_watch.control.heartbeat import Heartbeat
-from hf_watch.control.pauses import Pauses
+from hf_watch.control.pauses import Bound, Pauses
 from hf_watch.control.server import serving
 from hf_watch.destinations import place_of
 from hf_watch.errors import ConfigError, SourceError
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from hf_watch.control.pauses import Bound
     from hf_watch.control.server import Door, Duty
     from hf_watch.model import Destination, Receipt, Upload
     from hf_watch.page.opening import PageSpec
@@ -196,6 +195,7 @@ class App:
         """What is known of a path, by each target that it lies in; SourceError when it lies in none."""
         install_client()
         with Ledger(self._ledger_file, read_only=True) as ledger:
+            paused = Pauses(self.state_dir / PAUSES_NAME).load()
             found = [
                 explain.Explainer(
                     spec,
@@ -203,6 +203,7 @@ class App:
                     ledger.roots.known(destination, spec.source, spec.mapping.key),
                     self._hub(destination) if ask_hub else None,
                     time.time_ns(),
+                    is_paused=Bound.of(spec.source, destination, spec.mapping) in paused,
                 ).explain(relative)
                 for destination, targets in self._destinations().items()
                 for _, spec in targets

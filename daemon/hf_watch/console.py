@@ -133,7 +133,7 @@ def explain_text(found: Sequence[Explanation], running: Turns | None) -> Iterato
             if (said := getattr(each, name)) is not None:
                 yield f"  {name + ':':9}{printable(said)}"
         yield f"  daemon:  {_doing(each, running) or 'none runs'}"
-        yield f"  so it is {printable(each.verdict)}"
+        yield f"  so:      {printable(each.verdict)}"
 
 
 def _doing(of: Explanation, running: Turns | None) -> str | None:
@@ -248,8 +248,31 @@ def _status_details(target: TargetView) -> Iterator[str]:
         yield f"  quarantine: … and {target.quarantined - len(target.quarantine)} more"
 
 
+def retried_text(path: str | None, done: DoneView) -> Iterator[str]:
+    """The lines of `retry`."""
+    if _concerned(done):
+        yield from done_text("tried again", done)
+    elif path is None:
+        yield "nothing is set aside, and nothing waits: there is nothing to try again"
+    else:
+        yield f"{printable(path)}: it is neither set aside nor waiting, if it is known at all: nothing to try again"
+
+
+def confirmed_text(done: DoneView) -> Iterator[str]:
+    """The lines of `confirm-deletes`."""
+    if _concerned(done):
+        yield from done_text("confirmed", done)
+    else:
+        yield f"{', '.join(done.targets)}: no deletes are held back"
+
+
+def _concerned(done: DoneView) -> bool:
+    """Whether there was something to do, as far as that is known by now."""
+    return bool(done.paths or done.pending)
+
+
 def done_text(verb: str, done: DoneView) -> Iterator[str]:
-    """The lines of `pause`, `resume` and `retry`."""
+    """The lines of `pause` and `resume`, and of others that did something."""
     paths = f", {done.paths} paths" if done.paths else ""
     yield f"{verb}: {', '.join(done.targets)}{paths}"
     if done.pending:

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from hf_watch.targets.spec import TargetSpec
 
 
+HOLDS_NOTHING = "it holds nothing there"
+HOLDS_ANOTHER = "it holds another content"
+PUBLISHED = "published; nothing is to be done"
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """One path below one target: a line for each thing that is known, and `verdict`, what becomes of it."""
@@ -58,6 +63,7 @@ class Explainer:
     root: Root | None
     hub: Hub | None
     now_ns: int
+    is_paused: bool = False
 
     def explain(self, path: str) -> Explanation:
         """Never raises for what may be wrong with the path or the Hub: that is what it tells."""
@@ -67,6 +73,7 @@ class Explainer:
         in_repo, problem = self._place(path, known, looked, digest)
         rule = self._rule(path, looked)
         aside = self._aside(path, looked)
+        hub = self._hub(in_repo, digest)
         return Explanation(
             target=self.spec.name,
             path=path,
@@ -74,8 +81,8 @@ class Explainer:
             rule=rule or "it is published by the target's filters",
             disk=self._disk(path, looked),
             ledger=aside or _ledger(known, looked, digest),
-            hub=self._hub(in_repo, digest),
-            verdict=self._verdict(path, known, looked, digest, rule or problem or aside),
+            hub=hub,
+            verdict=_beside(hub, self._verdict(path, known, looked, digest, rule or problem or aside)),
         )
 
     def _digest(self, path: str) -> Digest | None:
@@ -160,12 +167,13 @@ class Explainer:
         except HubError as error:
             return f"not known: {error}"
         if not found:
-            return "it holds nothing there"
-        return "it holds this content" if digest is not None and found[0].holds(digest) else "it holds another content"
+            return HOLDS_NOTHING
+        return "it holds this content" if digest is not None and found[0].holds(digest) else HOLDS_ANOTHER
 
     def _verdict(
         self, path: str, known: Known | None, looked: Fingerprint | None, digest: Digest | None, problem: str | None
     ) -> str:
+        """What becomes of the path, as far as that can be told without the Hub."""
         if looked is None:
             return self._verdict_on_missing(known, self._files.why_astray(path))
         if problem is not None:
@@ -173,19 +181,38 @@ class Explainer:
         if digest is None:
             return "not published: this user may not read it"
         if known is not None and known.digest is not None and known.digest.sha256 == digest.sha256:
-            return "published; nothing is to be done"
+            return PUBLISHED
+        return self._kept if self.is_paused else self._verdict_on_new(path, looked)
+
+    def _verdict_on_new(self, path: str, looked: Fingerprint) -> str:
         if self._is_written(path) and not self.spec.publish_open:
             return "published when it is closed"
         return "published with the next commit" + ("" if self._unsettled_s(looked) <= 0 else ", once it has settled")
 
     def _verdict_on_missing(self, known: Known | None, astray: str | None) -> str:
         if known is None:
-            return f"not published: {astray}" if astray is not None else "nothing is to be done"
+            return f"not published: {astray}" if astray is not None else "there is nothing to be done"
         if astray is not None:
             return f"what the Hub holds stays there: {astray}"
         if self.spec.on_delete == "mirror":
-            return "deleted on the Hub with the next commit, unless deletes are held back"
+            return (
+                self._kept
+                if self.is_paused
+                else "deleted on the Hub with the next commit, unless deletes are held back"
+            )
         return 'what the Hub holds stays there: on_delete = "keep"'
+
+    @property
+    def _kept(self) -> str:
+        return f"it waits until `hf-watch resume {self.spec.name}`: the target is paused"
+
+
+def _beside(hub: str | None, verdict: str) -> str:
+    """The verdict beside what the Hub holds, None if it was not asked."""
+    if verdict != PUBLISHED or hub not in {HOLDS_NOTHING, HOLDS_ANOTHER}:
+        return verdict
+    done = "deleted it" if hub == HOLDS_NOTHING else "changed it"
+    return f"published, but somebody else {done} on the Hub since; `hf-watch sync --verify` publishes it again"
 
 
 def _ledger(known: Known | None, looked: Fingerprint | None, digest: Digest | None) -> str:

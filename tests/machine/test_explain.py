@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from hf_watch.targets.spec import TargetSpec
 
 
-def explained(tmp_path: Path, spec: TargetSpec, path: str, hub: FakeHub | None = None) -> Explanation:
+def explained(
+    tmp_path: Path, spec: TargetSpec, path: str, hub: FakeHub | None = None, *, is_paused: bool = False
+) -> Explanation:
     with Ledger(tmp_path / "ledger.sqlite3", read_only=True) as ledger:
         root = ledger.roots.known(DESTINATION, spec.source, spec.mapping.key)
-        return Explainer(spec, ledger, root, hub, time.time_ns()).explain(path)
+        return Explainer(spec, ledger, root, hub, time.time_ns(), is_paused=is_paused).explain(path)
 
 
 @pytest.mark.parametrize(
@@ -103,3 +105,31 @@ def test_a_path_lies_in_a_root_however_it_is_written(tmp_path: Path, monkeypatch
         assert inside(spec, path) == "d/a"
     for path in (".", "..", str(tmp_path), str(tmp_path / "drop-2/a")):
         assert inside(spec, path) is None
+
+
+def test_a_paused_target_keeps_what_is_to_go_until_it_is_resumed(tmp_path: Path) -> None:
+    spec = target_spec(tmp_path / "drop", on_delete="mirror")
+    fill(tmp_path / "drop", {"a": b"1", "b": b"2"})
+    Engine(tmp_path, [spec], FakeHub()).sync()
+    fill(tmp_path / "drop", {"new": b"3"})
+    (tmp_path / "drop" / "b").unlink()
+    verdicts = {path: explained(tmp_path, spec, path, is_paused=True).verdict for path in ("a", "b", "new", "never")}
+    kept = "it waits until `hf-watch resume drop`: the target is paused"
+    assert verdicts == {
+        "a": "published; nothing is to be done",
+        "b": kept,
+        "new": kept,
+        "never": "there is nothing to be done",
+    }
+
+
+def test_what_somebody_else_did_on_the_hub_is_said(tmp_path: Path) -> None:
+    spec, hub = target_spec(tmp_path / "drop"), FakeHub()
+    fill(tmp_path / "drop", {"a": b"1", "b": b"2"})
+    Engine(tmp_path, [spec], hub).sync()
+    again = "published, but somebody else {} on the Hub since; `hf-watch sync --verify` publishes it again"
+    hub.repo.files[explained(tmp_path, spec, "a").repo_path or ""] = b"another"
+    del hub.repo.files[explained(tmp_path, spec, "b").repo_path or ""]
+    assert explained(tmp_path, spec, "a", hub).verdict == again.format("changed it")
+    assert explained(tmp_path, spec, "b", hub).verdict == again.format("deleted it")
+    assert explained(tmp_path, spec, "a").verdict == "published; nothing is to be done"

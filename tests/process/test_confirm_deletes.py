@@ -23,6 +23,8 @@ def test_held_deletes_are_shown_and_released(tmp_path: Path) -> None:
         command = ["run", str(drop), "hf://datasets/acme/drop", "--create-repo", "--on-delete", "mirror", *state]
         with running(command, env, tmp_path / "log") as daemon:
             eventually(lambda: daemon.published() == 200, "all is published")
+            nothing = run(["confirm-deletes", "drop", *state], env, tmp_path)
+            assert (nothing.returncode, nothing.stdout) == (0, b"drop: no deletes are held back\n")
             for name in names[:150]:
                 (drop / name).unlink()
             (held,) = daemon.wait_for("deletes.held")
@@ -31,7 +33,8 @@ def test_held_deletes_are_shown_and_released(tmp_path: Path) -> None:
             assert (status["targets"][0]["held_deletes"], status["health"]) == (150, "degraded")
             assert "hf-watch confirm-deletes drop" in status["problems"][0]
             assert len(hub.files("dataset", "acme/drop")) == 201
-            assert run(["confirm-deletes", "drop", *state], env, tmp_path).returncode == 0
+            confirmed = run(["confirm-deletes", "drop", *state], env, tmp_path)
+            assert (confirmed.returncode, confirmed.stdout) == (0, b"confirmed: drop, 150 paths\n")
             eventually(lambda: len(hub.files("dataset", "acme/drop")) == 51, "those are deleted, and no others")
             assert daemon.stop() == 0
         assert set(names[150:]) < set(hub.files("dataset", "acme/drop"))

@@ -167,6 +167,11 @@ def test_retry_publishes_what_was_set_aside(hub: LocalHub, at: Place) -> None:
         assert held(hub) == {"first.txt", "bad.txt"}
         assert at.say("status").returncode == 0
         assert at.say("retry", "/elsewhere").returncode == 1
+        for name in ("nope", "bad.txt"):
+            in_vain = at.say("retry", name)
+            assert (in_vain.returncode, b"nothing to try again" in in_vain.stderr) == (1, True), in_vain
+        all_is_well = at.say("retry")
+        assert (all_is_well.returncode, b"nothing is set aside" in all_is_well.stdout) == (0, True), all_is_well
         assert daemon.stop() == 0
 
 

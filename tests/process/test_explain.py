@@ -48,8 +48,12 @@ def test_a_path_is_explained_with_and_without_a_daemon(tmp_path: Path, hub: Loca
         assert place.say("pause").returncode == 0
         fill(place.drop, {"c.txt": b"3"})
         eventually(lambda: explained("c.txt")["running"] == "paused: it waits: it was paused", "the daemon knows of it")
+        assert "resume drop" in explained("c.txt")["verdict"]
         assert explained("b.tmp")["running"] == "paused: nothing is known of it"
     assert explained("a.txt") == {**done, "running": None}
+    assert "resume drop" in explained("c.txt")["verdict"], "a pause outlives the daemon"
+    text = place.say("explain", str(place.drop / "a.txt"), str(place.drop), "hf://datasets/acme/drop/incoming").stdout
+    assert text.splitlines()[-1] == b"  so:      published; nothing is to be done"
     hidden = explained("b.tmp")
     assert "built-in list" in hidden["rule"]
     assert hidden["verdict"].startswith("not published")

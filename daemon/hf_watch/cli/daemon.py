@@ -116,20 +116,23 @@ def resume(target: str | None, **where: Any) -> None:
 def confirm_deletes(target: str, **where: Any) -> None:
     """Let the deletes of TARGET go that are held back because they are more than max_delete, and no others."""
     with _daemon(**where) as client:
-        click.echo("\n".join(console.done_text("confirmed", client.confirm_deletes(target))))
+        click.echo("\n".join(console.confirmed_text(client.confirm_deletes(target))))
 
 
 @click.command()
 @click.argument("path", required=False)
 @_finding_options
-def retry(path: str | None, **where: Any) -> None:
+def retry(path: str | None, **where: Any) -> int:
     """Take PATH, or everything, out of quarantine, and try it again at once.
 
     PATH is a file or directory: on this machine, or relative to the watched directory, as `status` shows it.
+    Exit 1 when nothing there is set aside or waits.
     """
     with _daemon(**where) as client:
         done = client.retry(None) if path is None else _by_path(client.retry, path)
-    click.echo("\n".join(console.done_text("tried again", done)))
+    is_in_vain = path is not None and not done.paths and not done.pending
+    click.echo("\n".join(console.retried_text(path, done)), err=is_in_vain)
+    return exit_codes.FAILED if is_in_vain else 0
 
 
 def _by_path(ask: Callable[[str], V], path: str) -> V:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,7 +38,7 @@ class Steered:
     @property
     def directory(self) -> str:
         """The watched directory, from the root of the file system on."""
-        return os.path.abspath(self.source)  # noqa: PTH100  the name need not be UTF-8
+        return self.bound.source
 
     @property
     def root(self) -> tuple[Destination, str, str]:
@@ -49,12 +48,12 @@ class Steered:
     @property
     def dest(self) -> str:
         """Where it goes, as an `hf://` URI."""
-        return f"{self.destination}/{self.mapping.prefix}" if self.mapping.prefix else str(self.destination)
+        return self.bound.dest
 
     @property
     def bound(self) -> Bound:
         """The target across restarts."""
-        return Bound(self.directory, self.dest)
+        return Bound.of(self.source, self.destination, self.mapping)
 
 
 @dataclass(slots=True)

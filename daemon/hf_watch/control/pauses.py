@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from hf_watch.mapping import Mapping
+    from hf_watch.model import Destination
+
 
 @dataclass(frozen=True, slots=True)
 class Bound:
@@ -23,6 +26,12 @@ class Bound:
 
     source: str
     dest: str
+
+    @classmethod
+    def of(cls, source: str, destination: Destination, mapping: Mapping) -> Bound:
+        """The one of a target, by what the ledger knows it by."""
+        directory = os.path.abspath(source)  # noqa: PTH100  the name need not be UTF-8
+        return cls(directory, f"{destination}/{mapping.prefix}" if mapping.prefix else str(destination))
 
 
 @dataclass(frozen=True, slots=True)
