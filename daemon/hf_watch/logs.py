@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import traceback
+import warnings
 from contextlib import contextmanager
 from io import TextIOBase
 from typing import TYPE_CHECKING, Any, TextIO
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-LIBRARIES = ("huggingface_hub", "watchdog", "httpx2", "httpcore2", "uvicorn", "filelock", "hf_xet", "py.warnings")
+LIBRARIES = ("huggingface_hub", "watchdog", "httpx2", "httpcore2", "uvicorn", "filelock", "hf_xet")
 HIDDEN = "[removed]"
+
+log = structlog.get_logger()
 
 Stream = TextIO | TextIOBase
 
@@ -141,12 +144,19 @@ def _route(handler: logging.Handler, level: int) -> None:
     """One handler for all, beside the taps; the libraries speak up from warnings on, unless everything is asked for."""
     root = logging.getLogger()
     root.handlers[:] = [handler, *_taps]
-    logging.captureWarnings(capture=True)
+    warnings.showwarning = _say_warned
     for name in LIBRARIES:
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True
     _set_levels(level)
+
+
+def _say_warned(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object, **__: object
+) -> None:
+    """What a library warns its programmers of, without the line of source that it comes with."""
+    log.warning("warning.raised", kind=category.__name__, reason=str(message), path=f"{filename}:{lineno}")
 
 
 def _set_levels(level: int) -> None:
