@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 import random
 import time
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hf_watch import specs
+from hf_watch import places, specs
 from hf_watch.allotment import Allotment
 from hf_watch.assembly import Assembled, Surroundings, assemble
 from hf_watch.budget import Budget
@@ -35,6 +33,7 @@ from hf_watch.watches import RootWatch
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
+    from pathlib import Path
 
     from hf_watch.assembly import WatchOf
     from hf_watch.control.pauses import Pauses
@@ -54,8 +53,6 @@ if TYPE_CHECKING:
 
 LEDGER_NAME = "ledger.sqlite3"
 RECEIPTS_NAME = "receipts.jsonl"
-RULES_NAME = "rules"  # what credentials are found by, compiled
-RULES_VARIABLE = "KF_RULE_CACHE_DIR"  # the library's own: another place for them
 HOUR_S = 3600.0
 
 
@@ -115,7 +112,7 @@ class Composer:
         self._endpoint = endpoint
         self._state_dir = state_dir
         self._receipts = Receipts(state_dir / RECEIPTS_NAME, self.hooks.published)
-        self.credentials = Credentials(Path(os.environ.get(RULES_VARIABLE) or state_dir / RULES_NAME))
+        self.credentials = Credentials(places.rules_dir())
         self._ledger = ledger
         self._mode = mode
         self._pauses = pauses

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 APP_NAME = "hf-watch"
 SYSTEM_STATE_DIR = Path("/var/lib/hf-watch")  # systemd's, for the system's service
+RULES_VARIABLE = "KF_RULE_CACHE_DIR"  # of the library that finds credentials
 SHORT_HASH = 12  # hex digits; two configurations of one user never meet by chance
 
 
@@ -65,6 +66,14 @@ def state_dirs_to_look_in(
     if config is not None or target is not None:
         found.append(_own_dir(config, [target] if target is not None else []))
     return *(found or [_state_root()]), SYSTEM_STATE_DIR
+
+
+def rules_dir() -> Path:
+    """Where the rules that find credentials are kept compiled: as set, else systemd's, else one place of the user's."""
+    if given := os.environ.get(RULES_VARIABLE):
+        return Path(given)
+    cache = os.environ.get("CACHE_DIRECTORY", "").split(":")[0]
+    return (Path(cache) if cache else platformdirs.user_cache_path(APP_NAME)) / "rules"
 
 
 def local_hub_dir() -> Path:

@@ -488,6 +488,17 @@ def test_each_configuration_has_a_state_directory_of_its_own(monkeypatch: pytest
     assert state_dir(DEST).parent == Path("/var/lib/hf-watch")
 
 
+def test_all_states_of_a_user_have_one_place_for_compiled_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KF_RULE_CACHE_DIR")
+    monkeypatch.delenv("CACHE_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/home/me/.cache")
+    assert places.rules_dir() == Path("/home/me/.cache/hf-watch/rules")
+    monkeypatch.setenv("CACHE_DIRECTORY", "/var/cache/hf-watch:/other")
+    assert places.rules_dir() == Path("/var/cache/hf-watch/rules")
+    monkeypatch.setenv("KF_RULE_CACHE_DIR", "/elsewhere")
+    assert places.rules_dir() == Path("/elsewhere")
+
+
 def test_a_daemon_is_found_where_the_settings_would_keep_its_state(monkeypatch: pytest.MonkeyPatch) -> None:
     def agree(options: dict[str, Any]) -> None:
         loaded, found = load(options, None, Path(".env")), sought(options, None, Path(".env"))
