@@ -1,6 +1,6 @@
 """`watch` for Python programs: the daemon beside the program that asks for it, in a process of its own.
 
-So the host keeps its signal mask, its logging, its HTTP client and its interpreter to itself (docs/decisions/0004).
+So the host keeps its signal mask, its logging, its HTTP client and its interpreter to itself (docs/decisions/0005).
 """
 
 from __future__ import annotations
