@@ -12,6 +12,7 @@ from hf_watch.commands import Answer, Barrier, Flush, Left, Pause, Resume, Retry
 from hf_watch.errors import RejectedError, RetryableError, UnauthorizedError
 from hf_watch.model import Change, ChangeKind, Gap
 from hf_watch.status import TargetState
+from hf_watch.worker.opening import PUBLIC_REASON
 from tests.disk import fill, without_privileges
 from tests.engine import Engine, Running, target_spec
 from tests.fake_hub import FakeHub, Fault
@@ -317,6 +318,29 @@ def test_a_barrier_that_gives_up_names_a_missing_root(tmp_path: Path, drop: Path
         passed = _gives_up(running)
         running.go_on(2.0)
     assert passed.result(0).left == (Left(0, "", "the watched directory is missing"),)
+
+
+def test_a_barrier_gives_up_on_no_root_that_was_just_made(tmp_path: Path, drop: Path) -> None:
+    drop.rmdir()
+    hub = FakeHub()
+    with Engine(tmp_path, [target_spec(drop)], hub).running() as running:
+        running.go_on(1.0)
+        assert _status(running).state is TargetState.LOST
+        fill(drop, {"a.txt": b"a"})
+        passed = _gives_up(running)
+        running.go_on(5.0)
+        assert passed.result(0) == Answer()
+        assert hub.repo.files == {"incoming/a.txt": b"a"}
+
+
+def test_a_barrier_that_gives_up_names_a_repo_that_everybody_may_read(tmp_path: Path, drop: Path) -> None:
+    fill(drop, {"a.txt": b"a"})
+    hub = FakeHub()
+    hub.is_public = True
+    with Engine(tmp_path, [target_spec(drop, allow_public=False)], hub).running() as running:
+        passed = _gives_up(running)
+        running.go_on(5.0)
+    assert passed.result(0) == Answer(left=(Left(0, "a.txt", PUBLIC_REASON),), left_count=1)
 
 
 def test_a_barrier_is_answered_when_the_worker_ends(tmp_path: Path, drop: Path) -> None:

@@ -145,6 +145,12 @@ def test_what_no_waiting_helps_ends_it_with_the_reason(
     assert any("target.lost" in each.getMessage() for each in caplog.records)
 
 
+def test_a_directory_may_be_made_after_the_beginning(hub: LocalHub, tmp_path: Path) -> None:
+    with hf_watch.watch(tmp_path / "later", DEST, create_repo=True):
+        fill(tmp_path / "later", {"a": b"1"})
+    assert held(hub) == ["a"]
+
+
 def test_a_token_that_is_refused_ends_it_with_the_reason(
     hub: LocalHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -169,6 +169,8 @@ class Steering:
 
     def _begin(self, index: int, now: float) -> _Passage:
         target = self._targets[index]
+        if target.is_lost:
+            target.take_up(now)  # it may have been made a moment ago
         return _Passage(target, index, cookie=target.drop_cookie(), cookie_until=now + COOKIE_WAIT_S)
 
     def _advance(self, passage: _Passage) -> bool:
