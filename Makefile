@@ -15,16 +15,17 @@ help:  ## what can be made
 
 setup: $(READY)  ## a virtual environment with everything in it
 $(READY): requirements/dev.txt pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hf-watch needs Python 3.11 or newer; say make PYTHON=python3.11")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hf-watch needs Python 3.11 or newer; say make PYTHON=python3.11")'
+	@echo 'Installing into $(VENV); this takes about half a minute.'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 demo: setup  ## a local Hub and the daemon on ./demo/drop
 	@mkdir -p $(DEMO_DIR)/drop
 	@echo 'Drop files into $(DEMO_DIR)/drop, or on the page at http://$(DEMO_PAGE)/; see them in $(DEMO_DIR)/hub/repos/datasets/demo/drop/main. Ctrl-C ends it.'
-	HF_WATCH_HTTP__LISTEN=$(DEMO_PAGE) HF_WATCH_PRIVATE=false HF_WATCH_ALLOW_PUBLIC=true $(BIN)/hf-watch run $(DEMO_DIR)/drop hf://datasets/demo/drop --local $(DEMO_DIR)/hub --state-dir $(DEMO_DIR)/state
+	@HF_WATCH_HTTP__LISTEN=$(DEMO_PAGE) HF_WATCH_PRIVATE=false HF_WATCH_ALLOW_PUBLIC=true $(BIN)/hf-watch run $(DEMO_DIR)/drop hf://datasets/demo/drop --local $(DEMO_DIR)/hub --state-dir $(DEMO_DIR)/state
 
 test: setup  ## the tests: no root, no system packages
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

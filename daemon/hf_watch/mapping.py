@@ -116,9 +116,10 @@ def _parsed(template: str) -> Iterator[_Piece]:
         pieces = list(string.Formatter().parse(template))
     except ValueError as error:
         raise ValueError(f"{template!r} cannot be read ({error}); allowed are {SHOWN_FIELDS}") from error
+    literal = "".join(text + ("\0" if name is not None else "") for text, name, _, _ in pieces)
+    if any(segment in FORBIDDEN_SEGMENTS or segment.lower() == ".git" for segment in literal.split("/")):
+        raise ValueError(f"{template!r} has a segment that the Hub refuses; allowed are others than . .. .git .cache")
     for text, name, form, conversion in pieces:
-        if any(segment in FORBIDDEN_SEGMENTS for segment in text.split("/")[1:-1]):
-            raise ValueError(f"{template!r} has a segment that the Hub refuses; allowed are others than . .. .git")
         if name is not None and (name not in FIELDS or conversion):
             raise ValueError(f"{{{name}}} is unknown; allowed are {SHOWN_FIELDS}")
         _check_form(name, form or "")

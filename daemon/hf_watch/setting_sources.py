@@ -277,6 +277,8 @@ def _refuse_misplaced(from_file: Mapping[str, Any], file: Path | None) -> None:
     for key in from_file:
         if key in TARGET_KEYS:
             raise ConfigError(f"{printable(str(file))}: {key} belongs in a [[target]] table")
+    if isinstance(from_file.get("target"), dict):
+        raise ConfigError(f"{printable(str(file))}: write [[target]] instead of [target]: there may be several")
 
 
 def _refuse_other_types(from_file: dict[str, Any], file: Path | None) -> None:
@@ -343,6 +345,8 @@ def _key(loc: tuple[str | int, ...]) -> str:
 def _said(mistake: ErrorDetails, key: str) -> str:
     if mistake["type"] == "missing":
         return f"{key} is missing"
+    if mistake["type"] == "extra_forbidden" and _belongs_above(mistake["loc"]):
+        return f"{key} is unknown; {mistake['loc'][-1]} belongs above the first table"
     if mistake["type"] == "extra_forbidden":
         return f"{key} is unknown; {_nearest(str(mistake['loc'][-1]), _siblings(mistake['loc']))}"
     if mistake["type"] == "value_error":
@@ -350,6 +354,12 @@ def _said(mistake: ErrorDetails, key: str) -> str:
     if mistake["type"] == "byte_size":
         return f"{key} = {mistake['input']!r}: it should be bytes, or a size like 64 MiB"
     return f"{key} = {mistake['input']!r}: {mistake['msg'].replace('Input should', 'it should')}"
+
+
+def _belongs_above(loc: tuple[str | int, ...]) -> bool:
+    """Whether it is a setting of no table, which TOML takes for one of the table that it stands below."""
+    found = Settings.model_fields.get(str(loc[-1])) if len(loc) > 1 else None
+    return found is not None and loc[-1] != "target" and not _table_keys(found.annotation)
 
 
 def _siblings(loc: tuple[str | int, ...]) -> list[str]:

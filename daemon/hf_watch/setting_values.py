@@ -140,6 +140,12 @@ def _relative(value: str) -> str:
     return value
 
 
+def _file_name(value: str) -> str:
+    if "/" in value or value in {".", ".."}:
+        raise ValueError(f"{value!r}: it should be the name of a file, without its directory")
+    return value
+
+
 def _max_delete(value: str) -> str:
     most_deletes(value)
     return value
@@ -214,6 +220,7 @@ def _web_address(value: str) -> str:
 
 Command = Annotated[tuple[Text, ...], BeforeValidator(_arguments)]
 WebAddress = Annotated[str, AfterValidator(_text), AfterValidator(_web_address)]
+FileName = Annotated[str, AfterValidator(_text), AfterValidator(_file_name)]
 RelativePath = Annotated[str, AfterValidator(_text), AfterValidator(_relative)]
 MaxDelete = Annotated[str, AfterValidator(_max_delete)]
 Address = Annotated[str, AfterValidator(_text), AfterValidator(_address)]

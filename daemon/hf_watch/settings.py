@@ -19,6 +19,7 @@ from hf_watch.setting_values import (
     Bytes,
     Command,
     Directory,
+    FileName,
     Interval,
     LogLevel,
     MaxDelete,
@@ -79,7 +80,7 @@ class TargetSettings(_Table):
         default="none",
         description="directory: the files below each direct sub-directory go in one commit, or not at all",
     )
-    ready_marker: RelativePath = Field(
+    ready_marker: FileName = Field(
         default="", description="with group: a sub-directory goes once this file is in it; none: once it is quiet"
     )
     max_delete: MaxDelete = Field(
@@ -126,7 +127,9 @@ class TargetSettings(_Table):
         if (longest_s := quiet_of(self.quiet_s).longest_s) > self.max_wait_s:
             raise ValueError(f"quiet_s = {longest_s:g} is above max_wait_s = {self.max_wait_s:g}; allowed is less")
         if self.ready_marker and self.group == "none":
-            raise ValueError('ready_marker = ... says when a group is complete, and needs group = "directory"')
+            raise ValueError(
+                f'ready_marker = {self.ready_marker!r} says when a group is complete, and needs group = "directory"'
+            )
         if self.after_upload == "archive" and self.archive_dir is None:
             raise ValueError("after_upload = archive needs archive_dir, the directory that files are moved to")
         if self.symlinks == "follow" and self.after_upload != "keep":

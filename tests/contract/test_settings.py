@@ -124,6 +124,25 @@ def test_source_and_dest_replace_the_targets_of_the_file() -> None:
         (TARGET + "[memory]\ninline_bytes = '1 GiB'\n", "memory: inline_bytes = 1073741824 is above budget_bytes"),
         ("[[target]]\ndest = 'hf://a/b'\n", "hf-watch.toml: target[0].source is missing"),
         ("target = 3\n", "target = 3"),
+        (TARGET.replace("[[target]]", "[target]"), "hf-watch.toml: write [[target]] instead of [target]: there may be"),
+        (
+            TARGET + "log_level = 'info'\n",
+            "hf-watch.toml: target[0].log_level is unknown; log_level belongs above the first table",
+        ),
+        (
+            TARGET + "[commit]\nshutdown_s = 3\n",
+            "hf-watch.toml: commit.shutdown_s is unknown; shutdown_s belongs above the first table",
+        ),
+        (
+            TARGET + "path_in_repo = '../{relpath}'\n",
+            "target[0].path_in_repo: '../{relpath}' has a segment that the Hub",
+        ),
+        (TARGET + "path_in_repo = '{name}/.git'\n", "target[0].path_in_repo: '{name}/.git' has a segment that the Hub"),
+        (
+            TARGET + "group = 'directory'\nready_marker = 'a/b'\n",
+            "target[0].ready_marker: 'a/b': it should be the name of a file",
+        ),
+        (TARGET + "ready_marker = 'DONE'\n", "target[0]: ready_marker = 'DONE' says when a group is complete"),
         ("quiet_s = 3\n", "hf-watch.toml: quiet_s belongs in a [[target]] table"),
         ("[[target]\n", "hf-watch.toml: not TOML"),
         (f"x = {'9' * 5_000}\n", "hf-watch.toml: not TOML"),
