@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -33,22 +34,30 @@ class Companion:
     """One daemon, while the context lasts: at the end it publishes what it can. `arguments` are the command's."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed at the end
+        self._arguments = arguments
         self._is_over = threading.Event()
         self._said_bytes = 0
         self._rest = b""
         self._listener = threading.Thread(target=self._listen, name="hf-watch log", daemon=True)  # a host may just exit
-        self._arguments = arguments
+        self._opened = ExitStack()
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(  # noqa: S603  our own command
-            [*COMMAND, *self._arguments], stdin=subprocess.PIPE, stdout=self._log, stderr=self._log,
-            env={**os.environ, INSIDE: "1"}, start_new_session=True,  # a Ctrl-C is the host's to handle: it flushes
-        )  # fmt: skip
-        self._listener.start()
+        with ExitStack() as opened:
+            self._log = opened.enter_context(tempfile.TemporaryFile())
+            self._process = subprocess.Popen(  # noqa: S603  our own command
+                [*COMMAND, *self._arguments], stdin=subprocess.PIPE, stdout=self._log, stderr=self._log,
+                env={**os.environ, INSIDE: "1"}, start_new_session=True,  # a Ctrl-C is the host's to handle: it flushes
+            )  # fmt: skip
+            opened.callback(self._end)
+            self._listener.start()
+            self._opened = opened.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def _end(self) -> None:
+        """Let it publish what it can, and hear it out."""
         if self._process.stdin is not None:
             self._process.stdin.close()  # it takes that for the end of its host
         try:
@@ -56,9 +65,9 @@ class Companion:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._is_over.set()
-        self._listener.join()
-        self._log.close()
+        finally:
+            self._is_over.set()
+            self._listener.join()
 
     @property
     def pid(self) -> int:
