@@ -24,6 +24,7 @@ from hf_watch.pulse import Pulse
 from hf_watch.settle import MOST_PUT_OFF, Settler
 from hf_watch.snapshots.capacity import Capacity
 from hf_watch.snapshots.claims import Claims
+from hf_watch.snapshots.look_alikes import LookAlikes
 from hf_watch.snapshots.placement import Placement
 from hf_watch.snapshots.recording import Recorder
 from hf_watch.snapshots.right_of_way import RightOfWay
@@ -199,6 +200,7 @@ class _Parts:
             screening=self.screening,
             recorder=self.recorder,
             setbacks=self.setbacks,
+            look_alikes=LookAlikes(self.around.ledger),
             after_upload=self.after_upload,
             allotment=self.around.allotment,
             pulse=self.pulse,

@@ -70,6 +70,11 @@ def differences(present: Mapping[str, Fingerprint], known: Mapping[str, Known]) 
     return Differences(changed, tuple(name for name in known if name not in present))
 
 
+def folded(name: str) -> str:
+    """What names have in common that look alike: neither case nor the way of writing an accent counts."""
+    return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
+
+
 def look_alikes(names: Iterable[str]) -> list[tuple[str, str]]:
     """The names that are another one's where neither case nor the way of writing an accent counts, each with that one.
 
@@ -78,8 +83,7 @@ def look_alikes(names: Iterable[str]) -> list[tuple[str, str]]:
     seen: dict[str, str] = {}
     found = []
     for name in sorted(names):
-        folded = name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
-        first = seen.setdefault(folded, name)
+        first = seen.setdefault(folded(name), name)
         if first is not name:
             found.append((name, first))
     return found

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
+from hf_watch.filters import Filter
 from hf_watch.model import Change, ChangeKind
 from hf_watch.snapshots.right_of_way import TAKEN_REASON
 from tests.disk import fill
@@ -203,6 +204,29 @@ def test_names_that_look_the_same_are_two_paths_as_git_has_it(
     engine.sync()
     assert hub.repo.files == _on_disk(drop)
     assert len(hub.repo.files) == len(names)
+
+
+@pytest.mark.parametrize("names", [("data.csv", "Data.csv"), (NFC, NFD), ("a/b/x", "A/b/y"), ("a/B", "a/b/x")])
+def test_names_that_look_the_same_are_told_when_one_comes_while_it_runs(
+    tmp_path: Path, drop: Path, hub: FakeHub, names: tuple[str, str]
+) -> None:
+    with capture_logs() as logs, Engine(tmp_path, [target_spec(drop)], hub).running() as running:
+        for name in (*names, "unlike"):
+            fill(drop, {name: name.encode()})
+            running.hint(Change(name, ChangeKind.CLOSED, running.clock()))
+            running.go_on(60.0)
+        running.go_on(1_000.0)
+    assert hub.repo.files == _on_disk(drop)
+    [told] = [each for each in logs if each["event"] == "path.collided"]
+    assert told["reason"].startswith("on macOS and Windows it is the same file as ")
+
+
+def test_a_name_that_is_not_published_looks_like_none(tmp_path: Path, drop: Path, hub: FakeHub) -> None:
+    fill(drop, {"data.csv": b"1", "Data.csv": b"2"})
+    with capture_logs() as logs:
+        Engine(tmp_path, [target_spec(drop, wanted=Filter(exclude=["data.csv"]))], hub).sync()
+    assert set(hub.repo.files) == {"incoming/Data.csv", "incoming/other"}
+    assert not [each for each in logs if each["event"] == "path.collided"]
 
 
 # Contents.

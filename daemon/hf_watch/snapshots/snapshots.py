@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hf_watch.model import Fingerprint, Known, Snapshot
     from hf_watch.pulse import Pulse
     from hf_watch.settle import Waiting
+    from hf_watch.snapshots.look_alikes import LookAlikes
     from hf_watch.snapshots.placement import Placement
     from hf_watch.snapshots.recording import Recorder
     from hf_watch.snapshots.right_of_way import RightOfWay
@@ -41,6 +42,7 @@ class Snapshots:
     screening: Screening
     recorder: Recorder
     setbacks: Setbacks
+    look_alikes: LookAlikes
     after_upload: AfterUpload
     allotment: Allotment
     pulse: Pulse
@@ -69,6 +71,7 @@ class Snapshots:
     def flush(self) -> None:
         """A commit was gathered: write down what needed none."""
         self.right_of_way.ask()
+        self.look_alikes.tell()
         self.recorder.flush()
 
     def rest(self) -> None:
@@ -145,7 +148,11 @@ class Snapshots:
         if plan.same_content(snapshot, known):
             self.recorder.touch(found, is_new=False)
             return None
-        return self.placement.claimed(self.placement.with_former(found)) if self.screening.passes(found, fd) else None
+        if not self.screening.passes(found, fd):
+            return None
+        if known is None:
+            self.look_alikes.note(target, waiting.path)
+        return self.placement.claimed(self.placement.with_former(found))
 
     def _leave(self, target: Target, waiting: Waiting, known: Known) -> None:
         """A file that the Hub holds was found once more; where published files leave, its turn has come."""

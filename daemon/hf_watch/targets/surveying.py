@@ -8,8 +8,8 @@ from hf_watch import relocation, scan
 from hf_watch.dirty import ScanQueue
 from hf_watch.errors import SourceError
 from hf_watch.model import Change, ChangeKind
-from hf_watch.paths import join, parent, printable
-from hf_watch.plan import differences, look_alikes
+from hf_watch.paths import join, parent
+from hf_watch.plan import differences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,8 +92,6 @@ class Survey:
         known = self._ledger.files.directory(ground.root, listing.directory)
         found = differences(listing.files, known)
         self._restore(ground, listing)
-        if found.changed:
-            self._name_look_alikes(ground, listing, found.changed)
         # A published file that is to be archived or deleted is due as well: the disk is what remembers it.
         for name in listing.files if self._spec.puts_away else found.changed:
             change = Change(join(listing.directory, name), ChangeKind.FOUND, self._clock())
@@ -111,14 +109,6 @@ class Survey:
                 self._journal.tell("warning", "path.stays", join(listing.directory, name), str(error))
             else:
                 self.asked.add(listing.directory)
-
-    def _name_look_alikes(self, ground: Ground, listing: scan.Listing, changed: tuple[str, ...]) -> None:
-        for name, other in look_alikes([*listing.files, *listing.directories]):
-            path = join(listing.directory, name)
-            is_new_directory = name in listing.directories and not self._ledger.files.has_below(ground.root, path)
-            if name in changed or other in changed or is_new_directory:
-                reason = f"on macOS and Windows it is the same file as {printable(other)}"
-                self._journal.tell("warning", "path.collided", path, reason)
 
     def _miss(self, ground: Ground, directory: str, names: tuple[str, ...]) -> Iterator[None]:
         for name in names:
