@@ -28,7 +28,7 @@ demo: setup  ## a local Hub and the daemon on ./demo/drop
 	@HF_WATCH_HTTP__LISTEN=$(DEMO_PAGE) HF_WATCH_PRIVATE=false HF_WATCH_ALLOW_PUBLIC=true $(BIN)/hf-watch run $(DEMO_DIR)/drop hf://datasets/demo/drop --local $(DEMO_DIR)/hub --state-dir $(DEMO_DIR)/state
 
 test: setup  ## the tests: no root, no system packages
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
 
 test-system: setup  ## the service under a real systemd, the page in a real Chromium; as root, installs what they need
 	tests/systemd/needs
