@@ -23,9 +23,15 @@ STOP_TIMEOUT_S = 60.0
 
 def environment(endpoint: str, home: Path, **more: str) -> dict[str, str]:
     """What a process of ours sees: the local Hub, and nothing of the machine's own settings."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "XDG_", "CREDENTIALS_"))}
+    not_ours = (
+        "HF_",
+        "XDG_",
+        "CREDENTIALS_",
+        "COLUMNS",
+        "LINES",
+    )  # the last two: of the terminal that the tests run on
     return {
-        **kept,
+        **{name: value for name, value in os.environ.items() if not name.startswith(not_ours)},
         "HOME": str(home),
         "HF_HOME": str(home / "hf"),
         "HF_ENDPOINT": endpoint,
