@@ -6,7 +6,11 @@ import json
 import os
 import pty
 import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.eventually import eventually
 from tests.running import COMMAND, environment, run, running
@@ -76,3 +80,30 @@ def test_a_terminal_that_goes_away_ends_what_was_started_on_it(hub: LocalHub, tm
     os.close(terminal)
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ([*COMMAND, "config", "--example"], 1),
+        # What the interpreter would flush at its end, as `run` leaves it there: 120 is its code for that.
+        (
+            [
+                sys.executable,
+                "-c",
+                "import sys; from hf_watch.cli import main as m; sys.stdout.write('1'); m._let_go_of(sys.stdout)",
+            ],
+            0,
+        ),
+    ],
+)
+def test_a_terminal_that_is_gone_is_no_error_to_tell_of(tmp_path: Path, command: list[str], code: int) -> None:
+    env = environment("", tmp_path)
+    env.pop("PYTHONUNBUFFERED", None)  # it would leave nothing for the end
+    master, slave = pty.openpty()
+    os.close(master)
+    try:
+        done = subprocess.run(command, stdout=slave, stderr=subprocess.PIPE, cwd=tmp_path, env=env, check=False)
+    finally:
+        os.close(slave)
+    assert (done.returncode, done.stderr) == (code, b"")

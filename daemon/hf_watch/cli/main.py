@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import click
 from click.shell_completion import get_completion_class
@@ -14,10 +15,15 @@ from hf_watch.cli import daemon, exit_codes, local_hub, looking, publishing, ser
 from hf_watch.errors import ConfigError, HfWatchError, NotRunningError
 from hf_watch.paths import printable
 
+GONE = {errno.EPIPE, errno.EIO}  # the reader of a pipe, a terminal
+
 
 def main() -> NoReturn:
     """The console script: every error of ours is a line or a few, and an exit code that scripts can rely on."""
-    sys.exit(_code())
+    code = _code()
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None where it was closed before the start
+        _let_go_of(stream)
+    sys.exit(code)
 
 
 def _code() -> int:
@@ -36,11 +42,21 @@ def _code() -> int:
         return exit_codes.NOT_RUNNING
     except HfWatchError as error:
         _complain(error)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the last flush has nowhere to fail
+    except OSError as error:
+        if error.errno not in GONE:
+            raise
     except click.Abort:
         pass
     return exit_codes.FAILED
+
+
+def _let_go_of(stream: TextIO) -> None:
+    """Where whoever read it has gone, what is left goes nowhere: the interpreter's last flush would fail for it."""
+    try:
+        stream.flush()
+    except OSError as error:
+        if error.errno in GONE:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _complain(error: HfWatchError) -> None:
