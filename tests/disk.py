@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import threading
 from contextlib import contextmanager
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 CAPABILITY_VERSION_3 = 0x20080522
@@ -21,6 +23,28 @@ def fill(root: Path, files: Mapping[str, bytes]) -> None:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+
+
+@contextmanager
+def taking_turns(place: Path, aims: Sequence[Path], make: Callable[[Path, Path], None]) -> Iterator[None]:
+    """Another thread that puts what `make` makes of each aim at `place`, in one step each, without a rest."""
+    over = threading.Event()
+
+    def put() -> None:
+        for aim in cycle(aims):
+            if over.is_set():
+                return
+            spare = place.with_name("spare.tmp")
+            make(aim, spare)
+            spare.replace(place)
+
+    thread = threading.Thread(target=put)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def numbered(count: int) -> dict[str, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from huggingface_hub import HfApi, set_client_factory
@@ -27,3 +28,11 @@ def headers(token: str = TOKEN) -> dict[str, str]:
 def asked(hub: LocalHub, beginning: str) -> list[tuple[str, int]]:
     """The requests whose path begins so: what was asked, and the status."""
     return [(each.method, each.status) for each in hub.requests if each.path.startswith(beginning)]
+
+
+def sent_and_fetched(hub: LocalHub, repo: str, content: bytes, cache: Path) -> None:
+    """A file goes to a model repo and comes back, byte for byte."""
+    api = visitor(hub.url)
+    api.upload_file(path_or_fileobj=content, path_in_repo="f", repo_id=repo)
+    assert hub.read("model", repo, "f") == content
+    assert Path(api.hf_hub_download(repo, "f", cache_dir=cache)).read_bytes() == content

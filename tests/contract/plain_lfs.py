@@ -14,7 +14,7 @@ from hf_watch.hub_transport import install_client
 from hf_watch.local_hub import Fault, LocalHub
 from hf_watch.model import Destination, Fingerprint, Snapshot, Upload
 from hf_watch.scan import digest_of
-from tests.visitor import asked, visitor
+from tests.visitor import asked, sent_and_fetched, visitor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,12 +33,7 @@ def _hub(tmp_path: Path) -> Iterator[LocalHub]:
 
 def test_a_large_file_goes_there_and_comes_back(hub: LocalHub, tmp_path: Path) -> None:
     content = os.urandom(21 * MIB)  # more than one part
-    api = visitor(hub.url)
-    api.upload_file(path_or_fileobj=content, path_in_repo="f", repo_id=REPO)
-    assert hub.read("model", REPO, "f") == content
-    got = api.hf_hub_download(REPO, "f", cache_dir=tmp_path / "cache")
-    with open(got, "rb") as file:  # noqa: PTH123  the client gives text
-        assert file.read() == content
+    sent_and_fetched(hub, REPO, content, tmp_path / "cache")
     digest = sha256(content).hexdigest()
     assert asked(hub, f"/lfs/{digest}/parts/") == [("PUT", 200)] * 2
     assert asked(hub, f"/lfs/{digest}/verify") == [("POST", 200)]

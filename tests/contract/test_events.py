@@ -8,7 +8,6 @@ import json
 import logging
 import socket
 import threading
-import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -196,24 +195,29 @@ def test_a_follower_of_a_silent_log_is_shown_that_it_still_is_followed() -> None
 
 
 def test_what_comes_while_a_follower_falls_asleep_wakes_it() -> None:
+    heard = threading.Event()
+
     async def follow() -> list[int]:
         found: list[int] = []
         with Feed(awaited_s=3_600.0).followed() as blocks:
-            saying = threading.Thread(target=_say, args=(300,))
+            saying = threading.Thread(target=_say, args=(300, heard))
             saying.start()
             while len(found) < 300:
                 found += [json.loads(line)["number"] for line in (await anext(blocks)).splitlines()]
+                heard.set()
             saying.join()
         return found
 
     assert asyncio.run(follow()) == list(range(1, 301))
 
 
-def _say(times: int) -> None:
+def _say(times: int, heard: threading.Event) -> None:
+    """Every third time it goes on while the follower falls asleep."""
     for number in range(times):
+        heard.clear()
         log.info("x.said")
         if not number % 3:
-            time.sleep(0)  # lets the follower run
+            assert heard.wait(60.0), "nothing was heard"
 
 
 def test_a_ring_keeps_the_newest_within_its_bytes() -> None:

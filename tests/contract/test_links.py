@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import contextmanager, suppress
-from itertools import cycle
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -19,9 +17,7 @@ from hf_watch.disk import Disk
 from hf_watch.filters import Filter
 from hf_watch.links import MOST_HOPS, MOST_KEPT, Links, find_way
 from hf_watch.paths import join
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+from tests.disk import taking_turns
 
 SWAPS = 3_000
 
@@ -195,28 +191,6 @@ def test_the_memory_of_links_has_a_bound(root: Path) -> None:
     assert "first" not in links.to("a")
 
 
-@contextmanager
-def swapped(place: Path, aims: Sequence[Path]) -> Iterator[None]:
-    """Another thread that puts one thing after the other at `place`, in one step each, as fast as it can."""
-    over = threading.Event()
-
-    def swap() -> None:
-        for aim in cycle(aims):
-            if over.is_set():
-                return
-            spare = place.with_name("spare.tmp")
-            spare.symlink_to(aim)
-            spare.replace(place)
-
-    thread = threading.Thread(target=swap)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
 @pytest.mark.parametrize("path", ["link", "latest/model"])
 def test_a_link_that_is_led_outside_between_the_look_and_the_read_is_not_read(root: Path, path: str) -> None:
     inside, outside = root / "runs" / "1", root.parent / "outside"
@@ -224,7 +198,7 @@ def test_a_link_that_is_led_outside_between_the_look_and_the_read_is_not_read(ro
     link = root / path.partition("/")[0]
     link.symlink_to(aims[0])
     disk = Disk(str(root), follows=True)
-    with swapped(link, aims):
+    with taking_turns(link, aims, lambda aim, spare: spare.symlink_to(aim)):
         seen = {read(disk, path) for _ in range(SWAPS)}
     assert seen <= {b"model", None}
     link.unlink()

@@ -14,7 +14,7 @@ import pytest
 
 from hf_watch.local_hub import LocalHub
 from tests.running import environment
-from tests.visitor import asked, headers, visitor
+from tests.visitor import asked, headers, sent_and_fetched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,12 +70,7 @@ def commit_large(hub: LocalHub, digest: str, size_bytes: int) -> httpx2.Response
 
 def test_a_large_file_goes_there_and_comes_back(hub: LocalHub, tmp_path: Path) -> None:
     content = os.urandom(21 * MIB)  # more than one part
-    api = visitor(hub.url)
-    api.upload_file(path_or_fileobj=content, path_in_repo="f", repo_id=REPO)
-    assert hub.read("model", REPO, "f") == content
-    got = api.hf_hub_download(REPO, "f", cache_dir=tmp_path / "cache")
-    with open(got, "rb") as file:  # noqa: PTH123  the client gives text
-        assert file.read() == content
+    sent_and_fetched(hub, REPO, content, tmp_path / "cache")
     assert ("GET", 200) in asked(hub, "/v1/reconstructions/")
     assert not asked(hub, "/lfs/")
 

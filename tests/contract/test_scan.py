@@ -6,18 +6,18 @@ import os
 import stat
 import subprocess
 import sys
-import threading
-from contextlib import ExitStack, contextmanager
-from itertools import cycle
+from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hf_watch import scan
 from hf_watch.errors import NotSettledError
+from tests.disk import taking_turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 PROBING = """
@@ -39,28 +39,6 @@ INLINE_BYTES = 1 << 20
 OPENINGS = 30_000
 
 
-@contextmanager
-def _changing(place: Path, aims: tuple[Path, Path]) -> Iterator[None]:
-    """Another thread that puts the one and the other at `place` in turn, in one step each."""
-    over = threading.Event()
-
-    def change() -> None:
-        for aim in cycle(aims):
-            if over.is_set():
-                return
-            spare = place.with_name("spare")
-            os.link(aim, spare, follow_symlinks=False)
-            spare.replace(place)
-
-    thread = threading.Thread(target=change)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
 @pytest.mark.timeout(60)  # without a writer, the open of a FIFO has no end
 @pytest.mark.parametrize("kind", ["fifo", "link"])
 def test_what_takes_a_files_place_is_neither_waited_for_nor_read(tmp_path: Path, kind: str) -> None:
@@ -75,7 +53,7 @@ def test_what_takes_a_files_place_is_neither_waited_for_nor_read(tmp_path: Path,
     place = tmp_path / "root" / "f"
     os.link(regular, place)
     seen = set()
-    with _changing(place, (other, regular)):
+    with taking_turns(place, (other, regular), partial(os.link, follow_symlinks=False)):
         for _ in range(OPENINGS):
             with scan.opened(str(tmp_path / "root"), "f") as fd:
                 seen.add(None if fd is None else (stat.S_IFMT(os.fstat(fd).st_mode), os.fstat(fd).st_ino))
