@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ os.environ.setdefault("KF_RULE_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"h
 import pytest
 from hypothesis import HealthCheck, settings
 
+# What one local Hub got, the client would not send to another one that happens to have the same port.
+SENT = tempfile.TemporaryDirectory(prefix="hf-watch-sent-")
+
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
@@ -21,6 +25,10 @@ ANY_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slo
 settings.register_profile("steady", ANY_MACHINE, derandomize=True, max_examples=30)  # quick; `make soak` explores
 settings.register_profile("thorough", ANY_MACHINE, max_examples=1_000, print_blob=True)
 settings.load_profile("steady")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    os.environ["HF_XET_CACHE"] = f"{SENT.name}/{zlib.crc32(item.nodeid.encode())}"  # read at each upload
 
 
 @pytest.hookimpl(trylast=True)
