@@ -16,18 +16,18 @@ from hf_watch.control.client import Client, connected
 from hf_watch.control.daemon import Daemon, Roster, Steered
 from hf_watch.control.pauses import Pauses
 from hf_watch.control.server import Bounds, serving
-from hf_watch.inbox import Inbox
-from hf_watch.mapping import Mapping
 from hf_watch.model import Destination, Digest
+from hf_watch.rules.mapping import Mapping
 from hf_watch.settings import TargetSettings
-from hf_watch.status import TargetState, TargetStatus, WorkerStatus
+from hf_watch.threads.inbox import Inbox
+from hf_watch.threads.status import TargetState, TargetStatus, WorkerStatus
 from tests.eventually import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from hf_watch.commands import Answer, Command, Request
+    from hf_watch.threads.commands import Answer, Command, Request
 
 DESTINATION = Destination("https://hub.example", "dataset", "acme/drop", "main")
 DIGEST = Digest(b"a" * 32, b"b" * 20)

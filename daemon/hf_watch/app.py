@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hf_watch import allocator, checks, explain, hub_clock, notify, preview, specs, state_lock
+from hf_watch import allocator, checks, explain, hub_clock, preview, specs, state_lock
 from hf_watch.composer import LEDGER_NAME, Composer, Endpoint, Mode, new_budget
 from hf_watch.control.daemon import Daemon, Roster
 from hf_watch.control.heartbeat import Heartbeat
@@ -17,17 +17,18 @@ from hf_watch.control.pauses import Bound, Pauses
 from hf_watch.control.server import serving
 from hf_watch.destinations import place_of
 from hf_watch.errors import ConfigError, SourceError
-from hf_watch.forecast import Backlog, forecast
 from hf_watch.hub import HubClient
 from hf_watch.hub_transport import install_client
 from hf_watch.ledger.ledger import Ledger
-from hf_watch.mapping import Unpublishable, repo_path
-from hf_watch.measured import ignore
 from hf_watch.page.opening import Tracked, page_spec
 from hf_watch.page.opening import opened as page_opened
 from hf_watch.paths import printable
 from hf_watch.push import Pusher
+from hf_watch.rules.forecast import Backlog, forecast
+from hf_watch.rules.mapping import Unpublishable, repo_path
 from hf_watch.service import Service, block_signals
+from hf_watch.systemd import notify
+from hf_watch.threads.measured import ignore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -9,19 +9,16 @@ from typing import TYPE_CHECKING
 
 from hf_watch.after_upload import AfterUpload
 from hf_watch.attended import AttendedHub
-from hf_watch.commands import ConfirmDeletes
 from hf_watch.deletions import DeleteGuard
-from hf_watch.grouping import GroupSettler
 from hf_watch.groups import Groups
-from hf_watch.journal import Journal
-from hf_watch.measured import ignore
+from hf_watch.logs.journal import Journal
 from hf_watch.pacing import Pacing
 from hf_watch.publish.clearing import Clearer
 from hf_watch.publish.publisher import Publisher
 from hf_watch.publish.staging import Stager
 from hf_watch.publish.unanswered import Unanswered
-from hf_watch.pulse import Pulse
-from hf_watch.settle import MOST_PUT_OFF, Settler
+from hf_watch.rules.grouping import GroupSettler
+from hf_watch.rules.settle import MOST_PUT_OFF, Settler
 from hf_watch.snapshots.capacity import Capacity
 from hf_watch.snapshots.claims import Claims
 from hf_watch.snapshots.look_alikes import LookAlikes
@@ -36,6 +33,9 @@ from hf_watch.targets.exploring import Exploration
 from hf_watch.targets.lookout import Lookout
 from hf_watch.targets.surveying import Survey
 from hf_watch.targets.target import Target
+from hf_watch.threads.commands import ConfirmDeletes
+from hf_watch.threads.measured import ignore
+from hf_watch.threads.pulse import Pulse
 from hf_watch.worker.committing import Committer
 from hf_watch.worker.gathering import Gatherer
 from hf_watch.worker.opening import Opener
@@ -47,20 +47,20 @@ from hf_watch.worker.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hf_watch.allotment import Allotment
     from hf_watch.budget import Budget
     from hf_watch.credentials import Credentials
-    from hf_watch.inbox import Inbox
     from hf_watch.ledger.ledger import Ledger
-    from hf_watch.measured import Observe
     from hf_watch.model import Destination
     from hf_watch.outage import Outage
-    from hf_watch.pace import CommitSize
     from hf_watch.ports import Hub, Sink, Watch
     from hf_watch.publish.parcel import Parcel
     from hf_watch.receipts import ReceiptBook
-    from hf_watch.shortfall import Shortfall
+    from hf_watch.rules.pace import CommitSize
     from hf_watch.targets.spec import TargetSpec
+    from hf_watch.threads.allotment import Allotment
+    from hf_watch.threads.inbox import Inbox
+    from hf_watch.threads.measured import Observe
+    from hf_watch.threads.shortfall import Shortfall
 
     WatchOf = Callable[[TargetSpec, Sink], Watch | None]
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from hf_watch.model import Batch, Created, Receipt, RemoteFile, RepoState, Staged, Upload
     from hf_watch.ports import Hub
-    from hf_watch.pulse import Pulse
+    from hf_watch.threads.pulse import Pulse
 
 BACK_S = 150.0  # the last request that began before a call's deadline may run into its own time-out
 

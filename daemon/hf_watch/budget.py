@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from hf_watch.pace import Bucket, Throttle
+    from hf_watch.rules.pace import Bucket, Throttle
 
 TURN_KEPT_S = 5.0  # whoever was told to wait for its turn and does not come back gives it up
 REQUESTS_KEPT = 50  # of the Hub's quota, for what is under way: one large commit takes about 30

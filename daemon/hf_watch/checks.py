@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from hf_watch import scan
 from hf_watch.errors import HubError, MissingRepoError, UnauthorizedError
-from hf_watch.filters import Filter
 from hf_watch.paths import printable
+from hf_watch.rules.filters import Filter
 from hf_watch.watches.filesystems import mount_of, mounts_below, read_mounts
 
 if TYPE_CHECKING:

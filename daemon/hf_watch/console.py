@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from hf_watch.checks import Level
-from hf_watch.filters import PARTIAL_NAMES, PRIVATE_DIRECTORIES
 from hf_watch.paths import printable
+from hf_watch.rules.filters import PARTIAL_NAMES, PRIVATE_DIRECTORIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hf_watch.errors import ConfigError
-from hf_watch.mapping import FORBIDDEN_SEGMENTS
 from hf_watch.model import Destination
+from hf_watch.rules.mapping import FORBIDDEN_SEGMENTS
 
 if TYPE_CHECKING:
     from hf_watch.model import RepoType

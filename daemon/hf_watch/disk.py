@@ -17,8 +17,8 @@ from hf_watch.paths import join, parent
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from hf_watch.filters import Wanted
     from hf_watch.model import Fingerprint
+    from hf_watch.rules.filters import Wanted
 
 
 class Disk:

@@ -11,9 +11,9 @@ from hf_watch import scan
 from hf_watch.disk import Disk
 from hf_watch.errors import HubError, SourceError
 from hf_watch.ignore_files import IgnoreFiles
-from hf_watch.mapping import Content, Unpublishable
 from hf_watch.model import Writers
 from hf_watch.paths import parents, within
+from hf_watch.rules.mapping import Content, Unpublishable
 
 if TYPE_CHECKING:
     from hf_watch.ledger.ledger import Ledger

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from hf_watch import scan
 from hf_watch.ledger.rows import Recorded
 from hf_watch.model import Upload
-from hf_watch.settle import is_racy
+from hf_watch.rules.settle import is_racy
 
 if TYPE_CHECKING:
     from hf_watch.model import Digest, Fingerprint, Known, Snapshot
-    from hf_watch.settle import Waiting
+    from hf_watch.rules.settle import Waiting
     from hf_watch.targets.target import Target
 
 

@@ -10,16 +10,17 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hf_watch import plan, scan
+from hf_watch import scan
 from hf_watch.model import ChangeKind, Fingerprint
 from hf_watch.paths import join
+from hf_watch.rules import plan
 from hf_watch.snapshots.setbacks import IGNORED_REASON
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hf_watch.ledger.ledger import Ledger
-    from hf_watch.settle import Waiting
+    from hf_watch.rules.settle import Waiting
     from hf_watch.snapshots.setbacks import Setbacks
     from hf_watch.targets.target import Target
 

@@ -23,17 +23,17 @@ from urllib.parse import urlsplit
 import httpx2
 import structlog
 
-from hf_watch.measured import SetAside
-from hf_watch.pace import backoff_s
+from hf_watch.logs.repeats import Repeats
 from hf_watch.paths import printable
-from hf_watch.repeats import Repeats
+from hf_watch.rules.pace import backoff_s
+from hf_watch.threads.measured import SetAside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from hf_watch.measured import Measured
+    from hf_watch.logs.repeats import Repeated
     from hf_watch.receipts import FileReceipt
-    from hf_watch.repeats import Repeated
+    from hf_watch.threads.measured import Measured
 
 log = structlog.get_logger()
 

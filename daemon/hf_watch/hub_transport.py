@@ -17,12 +17,12 @@ from huggingface_hub import set_client_factory
 from huggingface_hub.utils import hf_raise_for_status
 
 from hf_watch.hub_errors import LONGEST_WAIT_S, NoAnswer, rate_limit
-from hf_watch.measured import Asked, QuotaSeen, ignore
+from hf_watch.threads.measured import Asked, QuotaSeen, ignore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hf_watch.measured import Observe
+    from hf_watch.threads.measured import Observe
 
 # Reading must outlast the Hub's own 60 s for a commit, with room for the way there and back.
 TIMEOUT: Final = httpx2.Timeout(connect=10.0, read=120.0, write=120.0, pool=30.0)

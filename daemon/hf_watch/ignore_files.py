@@ -11,13 +11,13 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hf_watch.filters import Rules
 from hf_watch.paths import join, parent, parents
+from hf_watch.rules.filters import Rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hf_watch.filters import Filter, Verdict
+    from hf_watch.rules.filters import Filter, Verdict
 
 NAME = ".hfwatchignore"
 LARGEST_BYTES = 1 << 20

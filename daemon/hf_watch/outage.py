@@ -9,7 +9,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hf_watch.pace import LONGEST_BACKOFF_S, backoff_s
+from hf_watch.rules.pace import LONGEST_BACKOFF_S, backoff_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable

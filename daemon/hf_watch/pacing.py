@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 import structlog
 
 from hf_watch.errors import UnreachableError
-from hf_watch.measured import PutOff
-from hf_watch.pace import CommitSize, backoff_s
-from hf_watch.repeats import Repeats
+from hf_watch.logs.repeats import Repeats
+from hf_watch.rules.pace import CommitSize, backoff_s
+from hf_watch.threads.measured import PutOff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from hf_watch.budget import Budget
     from hf_watch.errors import HubError
-    from hf_watch.measured import Observe
+    from hf_watch.logs.repeats import Repeated
     from hf_watch.outage import Outage
-    from hf_watch.repeats import Repeated
+    from hf_watch.threads.measured import Observe
 
 log = structlog.get_logger()
 

@@ -7,24 +7,25 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from hf_watch import plan, scan
+from hf_watch import scan
 from hf_watch.disk import Disk
 from hf_watch.errors import MissingRepoError, SourceError
 from hf_watch.ignore_files import IgnoreFiles
 from hf_watch.ledger.rows import DeleteState
-from hf_watch.mapping import Content, Unpublishable
 from hf_watch.model import Writers
 from hf_watch.paths import join
+from hf_watch.rules import plan
+from hf_watch.rules.mapping import Content, Unpublishable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hf_watch.forecast import Forecast
     from hf_watch.ignore_files import Inside
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.ledger.rows import Root
     from hf_watch.model import Fingerprint, Known, RemoteFile
     from hf_watch.ports import Hub
+    from hf_watch.rules.forecast import Forecast
     from hf_watch.targets.spec import TargetSpec
 
 CONFIRMED = DeleteState.CONFIRMED

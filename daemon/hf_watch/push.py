@@ -10,7 +10,7 @@ import structlog
 
 from hf_watch.errors import AmbiguousError, HubError, MissingRepoError, MovedError, RejectedError, RetryableError
 from hf_watch.model import Batch, Outcome, Receipt
-from hf_watch.pace import backoff_s
+from hf_watch.rules.pace import backoff_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable

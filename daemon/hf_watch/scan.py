@@ -27,8 +27,8 @@ from hf_watch.paths import join, parent, parents, printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hf_watch.filters import Wanted
     from hf_watch.links import Links
+    from hf_watch.rules.filters import Wanted
 
 BLOCK_BYTES = 1 << 20
 LARGEST_BLOB_BYTES = 10 << 20  # the Hub keeps larger files as LFS, which needs no git hash

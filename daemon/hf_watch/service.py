@@ -21,15 +21,16 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from hf_watch import __version__, notify
+from hf_watch import __version__
 from hf_watch.errors import ConfigError, LedgerError
-from hf_watch.status import counted, sentence
+from hf_watch.systemd import notify
+from hf_watch.threads.status import counted, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hf_watch.pulse import Pulse
-    from hf_watch.status import WorkerStatus
+    from hf_watch.threads.pulse import Pulse
+    from hf_watch.threads.status import WorkerStatus
 
 log = structlog.get_logger()
 

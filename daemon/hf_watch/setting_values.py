@@ -22,10 +22,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, core_schema
 
-from hf_watch.filters import Filter
-from hf_watch.mapping import Mapping
-from hf_watch.plan import most_deletes
-from hf_watch.quiet import Quiet, always, by_size
+from hf_watch.rules.filters import Filter
+from hf_watch.rules.mapping import Mapping
+from hf_watch.rules.plan import most_deletes
+from hf_watch.rules.quiet import Quiet, always, by_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable

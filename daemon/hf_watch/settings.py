@@ -11,8 +11,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, model_validator
 
-from hf_watch.mapping import PLAIN, SHOWN_FIELDS
 from hf_watch.paths import printable
+from hf_watch.rules.mapping import PLAIN, SHOWN_FIELDS
 from hf_watch.setting_values import (
     MIB,
     Address,

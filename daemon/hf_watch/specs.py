@@ -5,16 +5,16 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-from hf_watch.allotment import Share
 from hf_watch.assembly import DestinationSpec
 from hf_watch.destinations import Place, place_of
-from hf_watch.filters import NOTHING, Filter, Sizes
 from hf_watch.hooks import HookSpec
-from hf_watch.mapping import Mapping
-from hf_watch.pace import CommitSize
-from hf_watch.plan import most_deletes
+from hf_watch.rules.filters import NOTHING, Filter, Sizes
+from hf_watch.rules.mapping import Mapping
+from hf_watch.rules.pace import CommitSize
+from hf_watch.rules.plan import most_deletes
 from hf_watch.setting_values import quiet_of
 from hf_watch.targets.spec import TargetSpec
+from hf_watch.threads.allotment import Share
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,7 +20,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hf_watch import console
-from hf_watch.commands import Answer, Barrier, Flush, Left, Pause, Resume, Retry
 from hf_watch.control import place
 from hf_watch.control.api import OPERATIONS, openapi
 from hf_watch.control.client import UnknownPathError, connected
@@ -31,7 +30,8 @@ from hf_watch.errors import ConfigError, HfWatchError, NotRunningError
 from hf_watch.ledger.ledger import Ledger
 from hf_watch.ledger.rows import Intended
 from hf_watch.snapshots.setbacks import IGNORED_REASON
-from hf_watch.status import TargetState, TargetStatus, WorkerStatus
+from hf_watch.threads.commands import Answer, Barrier, Flush, Left, Pause, Resume, Retry
+from hf_watch.threads.status import TargetState, TargetStatus, WorkerStatus
 from tests.disk import without_privileges
 from tests.eventually import eventually
 from tests.seat import ALL_IS_WELL, DESTINATION, DIGEST, Seat, raw

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hf_watch.commands import Answer
 from hf_watch.control.client import UnknownPathError
 from hf_watch.ledger.ledger import Ledger
 from hf_watch.ledger.rows import DeleteState, Intended, Recorded
 from hf_watch.model import Fingerprint
-from hf_watch.status import TargetState
+from hf_watch.threads.commands import Answer
+from hf_watch.threads.status import TargetState
 from tests.seat import ALL_IS_WELL, DESTINATION, DIGEST, Seat, raw
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ import httpx2
 import pytest
 import structlog
 
-from hf_watch import logs
 from hf_watch.control import place
 from hf_watch.control.events import MOST_FOLLOWERS, Feed, Ring
+from hf_watch.logs import logs
 from tests.eventually import eventually
 from tests.seat import Seat, raw
 

@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hf_watch.filters import Filter
 from hf_watch.ignore_files import NAME, IgnoreFiles
+from hf_watch.rules.filters import Filter
 
 NAMES = ["a", "b", "ab", "a.b", "c d", "!x", "#y", "b ", "[z]", "**", "a*", "ü"]
 # Not among them: `a**` with a slash behind it and brackets that are never closed, which git reads in ways of its own.

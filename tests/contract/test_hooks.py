@@ -17,8 +17,8 @@ from structlog.testing import capture_logs
 from hf_watch import hooks
 from hf_watch.hooks import Hooks, HookSpec
 from hf_watch.local_hub import LocalHub
-from hf_watch.measured import Missed, SetAside
-from hf_watch.repeats import TOLD_FIRST
+from hf_watch.logs.repeats import TOLD_FIRST
+from hf_watch.threads.measured import Missed, SetAside
 from tests.disk import fill
 from tests.eventually import eventually
 from tests.running import environment, run

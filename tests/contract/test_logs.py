@@ -11,7 +11,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_watch import logs
+from hf_watch.logs import logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,9 +10,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from hf_watch.model import Shortage
-from hf_watch.shortfall import Shortfall
 from hf_watch.targets import lookout as lo
 from hf_watch.targets.lookout import Lookout
+from hf_watch.threads.shortfall import Shortfall
 from hf_watch.watches import RootWatch, limits
 from hf_watch.watches import kernel as k
 from tests.disk import fill, without_privileges

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from hf_watch import logs
 from hf_watch.cli.painter import MOST_LINES, Painter
+from hf_watch.logs import logs
 from tests.eventually import eventually
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch import notify
-from hf_watch.pulse import Pulse
 from hf_watch.service import Job, JobSpec, Service, ServiceSpec, block_signals
-from hf_watch.status import WorkerStatus
+from hf_watch.systemd import notify
+from hf_watch.threads.pulse import Pulse
+from hf_watch.threads.status import WorkerStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

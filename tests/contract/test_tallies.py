@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch.commands import Answer
 from hf_watch.control.tallies import FRESH_S, Tallies
 from hf_watch.ledger.ledger import Ledger
+from hf_watch.threads.commands import Answer
 from tests.seat import ALL_IS_WELL, DESTINATION, Seat
 
 if TYPE_CHECKING:

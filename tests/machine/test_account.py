@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hf_watch.budget import TURN_KEPT_S, Budget
 from hf_watch.outage import Outage
-from hf_watch.pace import (
+from hf_watch.rules.pace import (
     FAST_COMMIT_S,
     LONGEST_BACKOFF_S,
     SLOW_COMMIT_S,

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from hf_watch.commands import Retry
 from hf_watch.errors import (
     AmbiguousError,
     MovedError,
@@ -23,10 +22,11 @@ from hf_watch.errors import (
     UnauthorizedError,
     UnreachableError,
 )
-from hf_watch.filters import Filter
 from hf_watch.ledger.ledger import Ledger
+from hf_watch.logs.repeats import TOLD_FIRST
 from hf_watch.model import Created
-from hf_watch.repeats import TOLD_FIRST
+from hf_watch.rules.filters import Filter
+from hf_watch.threads.commands import Retry
 from tests.disk import fill, numbered
 from tests.engine import DESTINATION, Engine, target_spec
 from tests.fake_hub import FakeHub, Fault, lost_answer

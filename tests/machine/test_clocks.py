@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from hf_watch.ledger.ledger import Ledger
-from hf_watch.plan import Limits
+from hf_watch.rules.plan import Limits
 from tests.disk import fill, numbered
 from tests.engine import Clock, Engine, target_spec
 from tests.fake_hub import FakeHub

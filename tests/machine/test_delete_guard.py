@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from hf_watch.commands import ConfirmDeletes
-from hf_watch.filters import Filter
 from hf_watch.model import Change, ChangeKind
-from hf_watch.plan import MostDeletes, most_deletes
-from hf_watch.status import TargetState
+from hf_watch.rules.filters import Filter
+from hf_watch.rules.plan import MostDeletes, most_deletes
+from hf_watch.threads.commands import ConfirmDeletes
+from hf_watch.threads.status import TargetState
 from tests.disk import fill, numbered
 from tests.engine import Engine, Running, target_spec
 from tests.fake_hub import FakeHub

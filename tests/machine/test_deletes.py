@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hf_watch.errors import AmbiguousError, RetryableError
-from hf_watch.filters import Filter
 from hf_watch.model import Change, ChangeKind
+from hf_watch.rules.filters import Filter
 from tests.disk import fill, numbered, without_privileges
 from tests.engine import Engine, target_spec
 from tests.fake_hub import FakeHub, Fault, lost_answer

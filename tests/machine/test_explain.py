@@ -9,8 +9,8 @@ import pytest
 
 from hf_watch.errors import RetryableError
 from hf_watch.explain import Explainer, Explanation, inside
-from hf_watch.filters import Filter, Sizes
 from hf_watch.ledger.ledger import Ledger
+from hf_watch.rules.filters import Filter, Sizes
 from tests.disk import fill
 from tests.engine import DESTINATION, Engine, target_spec
 from tests.fake_hub import FakeHub, Fault

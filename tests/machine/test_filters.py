@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch.filters import Filter, Sizes
 from hf_watch.model import Change, ChangeKind, Gap
+from hf_watch.rules.filters import Filter, Sizes
 from tests.disk import fill
 from tests.engine import Engine, target_spec
 from tests.fake_hub import FakeHub

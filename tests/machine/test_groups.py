@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch.commands import Barrier
 from hf_watch.errors import RejectedError
-from hf_watch.filters import Filter
 from hf_watch.model import Change, ChangeKind, Gap
-from hf_watch.plan import Limits
+from hf_watch.rules.filters import Filter
+from hf_watch.rules.plan import Limits
+from hf_watch.threads.commands import Barrier
 from tests.disk import fill, without_privileges
 from tests.engine import Engine, Running, target_spec
 from tests.fake_hub import FakeHub, Fault, lost_answer

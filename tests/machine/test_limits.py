@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from hf_watch.errors import AmbiguousError, MovedError
 from hf_watch.model import Change, ChangeKind
-from hf_watch.plan import Limits
+from hf_watch.rules.plan import Limits
 from tests.disk import fill, numbered
 from tests.engine import Engine, target_spec
 from tests.fake_hub import FakeHub, Fault

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from hf_watch.commands import Pause
 from hf_watch.errors import RetryableError
 from hf_watch.model import Change, ChangeKind
+from hf_watch.threads.commands import Pause
 from hf_watch.worker.reporting import LISTED_EVERY_S
 from tests.disk import fill
 from tests.engine import Engine, target_spec

@@ -6,8 +6,8 @@ from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
 from hf_watch.errors import RetryableError
-from hf_watch.measured import Delivery, Missed, Published, PutOff, Scanned, SetAside, Skipped
 from hf_watch.model import Change, ChangeKind, Gap
+from hf_watch.threads.measured import Delivery, Missed, Published, PutOff, Scanned, SetAside, Skipped
 from tests.disk import fill
 from tests.engine import DESTINATION, Engine, target_spec
 from tests.fake_hub import FakeHub, Fault
@@ -15,7 +15,7 @@ from tests.fake_hub import FakeHub, Fault
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hf_watch.measured import Measured
+    from hf_watch.threads.measured import Measured
 
 T = TypeVar("T")
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from hf_watch.filters import Filter
 from hf_watch.model import Change, ChangeKind
+from hf_watch.rules.filters import Filter
 from hf_watch.snapshots.right_of_way import TAKEN_REASON
 from tests.disk import fill
 from tests.engine import Engine, target_spec

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch.commands import Flush
-from hf_watch.filters import Filter
-from hf_watch.measured import Skipped
 from hf_watch.model import Change, ChangeKind
+from hf_watch.rules.filters import Filter
+from hf_watch.threads.commands import Flush
+from hf_watch.threads.measured import Skipped
 from tests.disk import fill, numbered
 from tests.engine import Engine, target_spec
 from tests.fake_hub import FakeHub

@@ -9,11 +9,11 @@ import pytest
 
 from hf_watch.console import plan_json, plan_text
 from hf_watch.errors import MissingRepoError
-from hf_watch.forecast import Backlog, Forecast, forecast
 from hf_watch.ledger.ledger import Ledger
-from hf_watch.pace import CommitSize, full_bucket
-from hf_watch.plan import Limits
 from hf_watch.preview import Estimate, Preview, Previewer, estimate, inside_bytes, settle_clashes
+from hf_watch.rules.forecast import Backlog, Forecast, forecast
+from hf_watch.rules.pace import CommitSize, full_bucket
+from hf_watch.rules.plan import Limits
 from tests.disk import fill
 from tests.engine import DESTINATION, Engine, target_spec
 from tests.fake_hub import FakeHub

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hf_watch.pulse import Pulse
+from hf_watch.threads.pulse import Pulse
 from tests.engine import Clock, Engine, target_spec
 from tests.fake_hub import FakeHub
 

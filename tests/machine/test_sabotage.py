@@ -12,8 +12,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from hf_watch.errors import AmbiguousError, MovedError, RetryableError, UnreachableError
-from hf_watch.filters import Filter
 from hf_watch.model import Change, ChangeKind, Gap
+from hf_watch.rules.filters import Filter
 from hf_watch.targets.surveying import MOST_WAITING
 from hf_watch.watches import RootWatch
 from hf_watch.watches.filesystems import Mount

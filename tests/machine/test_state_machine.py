@@ -31,9 +31,9 @@ from hf_watch.errors import (
     RetryableError,
     UnauthorizedError,
 )
-from hf_watch.mapping import PLAIN, Content, Mapping
 from hf_watch.model import Change, ChangeKind, Delete, Gap
 from hf_watch.paths import parents
+from hf_watch.rules.mapping import PLAIN, Content, Mapping
 from hf_watch.scan import digest_of
 from hf_watch.snapshots.right_of_way import TAKEN_REASON
 from tests.engine import Clock, Engine, Running, target_spec

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from hypothesis.stateful import invariant
 
-from hf_watch.grouping import group_of
 from hf_watch.model import Staged
+from hf_watch.rules.grouping import group_of
 from tests.machine.test_state_machine import BOUNDS, Publishing
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch.commands import Answer, Barrier, Flush, Left, Pause, Resume, Retry
 from hf_watch.errors import RejectedError, RetryableError, UnauthorizedError
 from hf_watch.model import Change, ChangeKind, Gap
-from hf_watch.status import TargetState
+from hf_watch.threads.commands import Answer, Barrier, Flush, Left, Pause, Resume, Retry
+from hf_watch.threads.status import TargetState
 from hf_watch.worker.opening import PUBLIC_REASON
 from tests.disk import fill, without_privileges
 from tests.engine import Engine, Running, target_spec
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from hf_watch.commands import Command
     from hf_watch.errors import HubError
-    from hf_watch.status import TargetStatus, WorkerStatus
+    from hf_watch.threads.commands import Command
+    from hf_watch.threads.status import TargetStatus, WorkerStatus
 
 
 @pytest.fixture(name="drop")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch.unit_files import template
+from hf_watch.systemd.unit_files import template
 
 if TYPE_CHECKING:
     from tests.systemd.serving import Serving

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_watch.filters import PARTIAL_NAMES, Filter
+from hf_watch.rules.filters import PARTIAL_NAMES, Filter
 
 SEGMENTS = st.sampled_from(["a", "b.log", ".h", ".git", "x.tmp", "\udcff", "a\nb", "[", "a\\b"])
 RELATIVE = st.lists(SEGMENTS, min_size=1, max_size=4).map("/".join)

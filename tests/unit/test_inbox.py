@@ -7,9 +7,9 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_watch.inbox import COLLAPSED, Inbox
 from hf_watch.model import Change, ChangeKind, Gap
 from hf_watch.paths import within
+from hf_watch.threads.inbox import COLLAPSED, Inbox
 
 PATHS = st.sampled_from(["a", "b", "d/a", "d/b", "d/e/a", "f/a", "f/b", "\udcff/a"])
 HINTS = st.one_of(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from hf_watch.commands import Answer, Flush, Pause
-from hf_watch.inbox import Inbox
+from hf_watch.threads.commands import Answer, Flush, Pause
+from hf_watch.threads.inbox import Inbox
 
 
 def test_a_request_ends_the_wait_and_is_handed_out_once() -> None:

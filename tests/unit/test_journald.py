@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from hf_watch import journald, logs
+from hf_watch.logs import logs
+from hf_watch.systemd import journald
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from huggingface_hub import CommitOperationAdd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_watch.mapping import FIELDS, PLAIN, Content, Mapping, Unpublishable, local_path, repo_path
+from hf_watch.rules.mapping import FIELDS, PLAIN, Content, Mapping, Unpublishable, local_path, repo_path
 
 ODD = st.sampled_from([".git", ".cache", ".", "..", "a", "a\\b", "\n", " ", "~", "..a", ".gitignore", "ü", "%2F"])
 SEGMENTS = ODD | st.binary(min_size=1, max_size=4).map(

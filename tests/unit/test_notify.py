@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from hf_watch import notify
+from hf_watch.systemd import notify
 
 
 def test_states_travel_in_one_notification() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_watch.pace import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, Throttle, backoff_s, full_bucket
+from hf_watch.rules.pace import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, Throttle, backoff_s, full_bucket
 
 PER_HOUR, BURST = st.floats(0.1, 10_000.0), st.floats(1.0, 100.0)
 PAUSES = st.lists(st.floats(0.0, 4_000.0), max_size=20)

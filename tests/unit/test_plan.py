@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hf_watch.model import Delete, Digest, Fingerprint, Known, Outcome, Snapshot, Staged
 from hf_watch.paths import within
-from hf_watch.plan import Limits, common_directory, differences, halves, same_content, summary, unchanged
+from hf_watch.rules.plan import Limits, common_directory, differences, halves, same_content, summary, unchanged
 
 SHA256, OTHER = Digest(b"1" * 32, b"1" * 20), Digest(b"2" * 32, b"2" * 20)
 FINGERPRINTS = st.builds(Fingerprint, st.integers(1, 2), st.integers(0, 1), st.integers(0, 1), st.integers(0, 1))

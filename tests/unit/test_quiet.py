@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_watch.grouping import GroupSettler
 from hf_watch.model import Change, ChangeKind, Fingerprint
-from hf_watch.quiet import Quiet, always, by_size
-from hf_watch.settle import Settler
+from hf_watch.rules.grouping import GroupSettler
+from hf_watch.rules.quiet import Quiet, always, by_size
+from hf_watch.rules.settle import Settler
 
 MAX_WAIT_S = 60.0
 GIB = 1 << 30

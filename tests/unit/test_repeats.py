@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_watch.repeats import FIRST_SUM_S, LONGEST_SUM_S, MOST_REASONS, TOLD_FIRST, Repeats
+from hf_watch.logs.repeats import FIRST_SUM_S, LONGEST_SUM_S, MOST_REASONS, TOLD_FIRST, Repeats
 
 EVENTS = st.lists(
     st.tuples(st.sampled_from("ab"), st.integers(0, 40).map(str), st.floats(0.0, 500.0)), max_size=300

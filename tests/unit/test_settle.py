@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_watch.model import Change, ChangeKind, Fingerprint, Writers
-from hf_watch.quiet import always
-from hf_watch.settle import (
+from hf_watch.rules.quiet import always
+from hf_watch.rules.settle import (
     LONGEST_BUSY_WAIT_S,
     TIMESTAMP_TICK_NS,
     TOGETHER_S,

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_watch.model import Change, ChangeKind
-from hf_watch.quiet import always
-from hf_watch.settle import Settler, Waiting
+from hf_watch.rules.quiet import always
+from hf_watch.rules.settle import Settler, Waiting
 
 PATHS = st.sampled_from(["a", "b", "sub/c"])
 STEPS = st.lists(

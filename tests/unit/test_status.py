@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hf_watch.status import TargetState, TargetStatus, WorkerStatus, sentence
+from hf_watch.threads.status import TargetState, TargetStatus, WorkerStatus, sentence
 
 NOW = 1_000.0
 

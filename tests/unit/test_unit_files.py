@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hf_watch import unit_files
+from hf_watch.systemd import unit_files
 
 
 def test_they_run_the_program_that_installs_them() -> None:

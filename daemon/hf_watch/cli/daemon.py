@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from hf_watch import console, logs, places, setting_sources
+from hf_watch import console, places, setting_sources
 from hf_watch.cli import exit_codes
 from hf_watch.cli.surroundings import ENV_FILE
 from hf_watch.errors import ConfigError, NotRunningError
+from hf_watch.logs import logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

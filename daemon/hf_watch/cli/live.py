@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from hf_watch import logs, positions
+from hf_watch import positions
 from hf_watch.cli import frames
 from hf_watch.cli.bars import Bars
 from hf_watch.cli.painter import Painter
@@ -21,6 +21,7 @@ from hf_watch.console import size_text
 from hf_watch.control import view
 from hf_watch.control.tallies import Tallies
 from hf_watch.errors import LedgerError
+from hf_watch.logs import logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from hf_watch.control.contract import CommitView, StatusView
     from hf_watch.control.daemon import Daemon
     from hf_watch.model import Upload
-    from hf_watch.status import Sending, TargetStatus, WorkerStatus
+    from hf_watch.threads.status import Sending, TargetStatus, WorkerStatus
 
 
 @contextmanager

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hf_watch import console, intake, logs, setting_sources
+from hf_watch import console, intake, setting_sources
 from hf_watch.cli.options import DEFAULT_HUB, common_options, offer
 from hf_watch.cli.surroundings import ENV_FILE, app_of, endpoint_of, hub_dir_of, look_for_token, read_again
+from hf_watch.logs import logs
 from hf_watch.paths import printable
 
 if TYPE_CHECKING:

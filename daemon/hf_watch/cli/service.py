@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hf_watch import installation
+from hf_watch.systemd import installation
 
 _user = click.option("--user", "is_user", is_flag=True, help="a service of your own instead of the system's")
 

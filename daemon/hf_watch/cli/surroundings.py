@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hf_watch import logs, places, setting_sources
+from hf_watch import places, setting_sources
 from hf_watch.cli.options import DEFAULT_HUB
 from hf_watch.errors import ConfigError, SourceError
+from hf_watch.logs import logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,6 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hf_watch.commands import Answer, Barrier, ConfirmDeletes, Flush, Left, Pause, Resume, Retry
 from hf_watch.control import files, turn, view
 from hf_watch.control.browsers import NoBrowsers
 from hf_watch.control.contract import (
@@ -46,6 +45,7 @@ from hf_watch.control.openapi import Operation, Query, document
 from hf_watch.control.tallies import Tallies
 from hf_watch.errors import HfWatchError
 from hf_watch.paths import printable, within
+from hf_watch.threads.commands import Answer, Barrier, ConfirmDeletes, Flush, Left, Pause, Resume, Retry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -53,11 +53,11 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
-    from hf_watch.commands import Command
     from hf_watch.control.daemon import Daemon, Steered
     from hf_watch.control.pauses import Bound
-    from hf_watch.inbox import Inbox
-    from hf_watch.status import TargetStatus
+    from hf_watch.threads.commands import Command
+    from hf_watch.threads.inbox import Inbox
+    from hf_watch.threads.status import TargetStatus
 
 RELOAD_S = 20.0  # reading the settings takes milliseconds, unless the place of the token hangs
 ANSWER_S = 2.0  # what a worker that is not inside a call of the Hub needs is milliseconds

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hf_watch.control.pauses import Bound
-from hf_watch.filters import Filter
+from hf_watch.rules.filters import Filter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hf_watch.control.pauses import Pauses
-    from hf_watch.inbox import Inbox
-    from hf_watch.mapping import Mapping
     from hf_watch.model import Destination
+    from hf_watch.rules.mapping import Mapping
     from hf_watch.settings import TargetSettings
-    from hf_watch.status import WorkerStatus
+    from hf_watch.threads.inbox import Inbox
+    from hf_watch.threads.status import WorkerStatus
 
 
 @dataclass(frozen=True, slots=True)

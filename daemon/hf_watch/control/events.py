@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 
-from hf_watch import logs
+from hf_watch.logs import logs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hf_watch.control.daemon import Daemon, Steered
     from hf_watch.control.paging import Shelf
     from hf_watch.ledger.records import Held, Records
-    from hf_watch.status import TargetStatus, Unpublished
+    from hf_watch.threads.status import TargetStatus, Unpublished
 
 Chosen = tuple["Steered", str]  # a target, and the file or directory of it that is meant; "": all of it
 Found = Iterator[tuple[str, FileView]]

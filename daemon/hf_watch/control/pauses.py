@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from hf_watch.mapping import Mapping
     from hf_watch.model import Destination
+    from hf_watch.rules.mapping import Mapping
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from hf_watch.control import view
 from hf_watch.control.contract import ExplainView, TurnView
-from hf_watch.grouping import group_of
 from hf_watch.ledger.records import looked_into
 from hf_watch.ledger.rows import DeleteState
 from hf_watch.paths import printable
-from hf_watch.status import TargetState, counted
+from hf_watch.rules.grouping import group_of
+from hf_watch.threads.status import TargetState, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hf_watch.control.files import Chosen
     from hf_watch.control.pauses import Bound
     from hf_watch.ledger.records import Records
-    from hf_watch.status import TargetStatus, Unpublished, WorkerStatus
+    from hf_watch.threads.status import TargetStatus, Unpublished, WorkerStatus
 
 KEEPING = frozenset({"lost", "paused", "refused"})  # nothing of such a target goes
 

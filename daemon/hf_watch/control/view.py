@@ -18,21 +18,21 @@ from hf_watch.control.contract import (
     TargetView,
 )
 from hf_watch.ledger.records import looked_into
-from hf_watch.logs import masked
+from hf_watch.logs.logs import masked
 from hf_watch.paths import printable
-from hf_watch.status import TargetState
+from hf_watch.threads.status import TargetState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hf_watch.commands import Left
     from hf_watch.control.contract import Health, State
     from hf_watch.control.daemon import Daemon, Steered
     from hf_watch.control.pauses import Bound
     from hf_watch.control.tallies import Tallies, Tally
     from hf_watch.ledger.records import Aside, Made
     from hf_watch.model import Destination
-    from hf_watch.status import TargetStatus, WorkerStatus
+    from hf_watch.threads.commands import Left
+    from hf_watch.threads.status import TargetStatus, WorkerStatus
 
 REPO_PLACES = {"model": "", "dataset": "datasets/", "space": "spaces/"}
 

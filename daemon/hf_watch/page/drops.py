@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from hf_watch.measured import Published, SetAside, Skipped
+from hf_watch.threads.measured import Published, SetAside, Skipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hf_watch.measured import Measured
+    from hf_watch.threads.measured import Measured
 
 Fate = Literal["waiting", "published", "unchanged", "ignored", "quarantined"]
 MOST_DROPS = 10_000  # remembered; the oldest are forgotten
@@ -59,7 +59,7 @@ class Drops:
         self._number = 0
 
     def observe(self, event: Measured) -> None:
-        """A hf_watch.measured.Observe; on any thread."""
+        """A hf_watch.threads.measured.Observe; on any thread."""
         if self._expected:
             self._news.extend(each for each in _news(event, self._expected) if self._is_awaited(each))
 

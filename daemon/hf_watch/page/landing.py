@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hf_watch.errors import HfWatchError
-from hf_watch.mapping import Unpublishable
 from hf_watch.paths import printable
 from hf_watch.relocation import name_new
+from hf_watch.rules.mapping import Unpublishable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

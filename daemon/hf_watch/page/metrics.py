@@ -13,8 +13,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from hf_watch import __version__
-from hf_watch.measured import Asked, Missed, Published, PutOff, QuotaSeen, Scanned, SetAside, Skipped
 from hf_watch.page.recent import Totals
+from hf_watch.threads.measured import Asked, Missed, Published, PutOff, QuotaSeen, Scanned, SetAside, Skipped
 from hf_watch.watches import limits, reasons
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from hf_watch.control.contract import StatusView, TargetView
-    from hf_watch.measured import Delivery, Measured
-    from hf_watch.status import TargetStatus
+    from hf_watch.threads.measured import Delivery, Measured
+    from hf_watch.threads.status import TargetStatus
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)  # below max_wait_s, beyond an outage
 FILES = (1, 2, 5, 10, 50, 100, 500, 1_000, 5_000, 25_000)
@@ -84,7 +84,7 @@ class Metrics:
                 metric.labels(destination)
 
     def observe(self, event: Measured) -> None:
-        """Count one event; a hf_watch.measured.Observe."""
+        """Count one event; a hf_watch.threads.measured.Observe."""
         match event:
             case Published():
                 self._count_commit(event)

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from hf_watch.control.api import Api
-    from hf_watch.measured import Measured
     from hf_watch.page.recent import Minute
     from hf_watch.settings import HttpSettings
+    from hf_watch.threads.measured import Measured
 
 log = structlog.get_logger()
 
@@ -60,7 +60,7 @@ class Tracked:
     drops: Drops = field(default_factory=Drops)
 
     def observe(self, event: Measured) -> None:
-        """A hf_watch.measured.Observe."""
+        """A hf_watch.threads.measured.Observe."""
         self.metrics.observe(event)
         self.drops.observe(event)
 

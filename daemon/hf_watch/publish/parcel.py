@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from hf_watch.findings import Found, Lost
 from hf_watch.ledger.rows import Intended
-from hf_watch.measured import Delivery, Published
 from hf_watch.model import Delete, Staged
+from hf_watch.threads.measured import Delivery, Published
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

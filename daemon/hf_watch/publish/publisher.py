@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from hf_watch import plan
 from hf_watch.errors import AmbiguousError, HubError, MovedError, RejectedError, RetryableError, TooLargeError
 from hf_watch.findings import Found, Lost
 from hf_watch.model import Batch, Delete
 from hf_watch.publish.parcel import Parcel, packed
+from hf_watch.rules import plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hf_watch.ledger.ledger import Ledger
-    from hf_watch.measured import Observe
     from hf_watch.model import Receipt
     from hf_watch.ports import Hub
     from hf_watch.publish.clearing import Clearer
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from hf_watch.snapshots.recording import Recorder
     from hf_watch.snapshots.setbacks import Setbacks
     from hf_watch.targets.target import Target
+    from hf_watch.threads.measured import Observe
 
 log = structlog.get_logger()
 

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING
 
 from hf_watch import scan
 from hf_watch.errors import HubError, RejectedError, RetryableError, SourceError, TooLargeError
-from hf_watch.measured import Skipped
 from hf_watch.model import Outcome
 from hf_watch.publish.parcel import Ready
 from hf_watch.snapshots.setbacks import IGNORED_REASON
+from hf_watch.threads.measured import Skipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from hf_watch.findings import Found
     from hf_watch.ledger.ledger import Ledger
-    from hf_watch.measured import Observe
     from hf_watch.model import Staged
     from hf_watch.ports import Hub
     from hf_watch.publish.unanswered import Unanswered
     from hf_watch.snapshots.recording import Recorder
     from hf_watch.snapshots.setbacks import Setbacks
+    from hf_watch.threads.measured import Observe
 
 NOT_HELD_REASON = "the Hub wants it inside the commit, and it is larger than memory.inline_bytes"
 BULK_PATHS = 50  # above it, asking what the repo holds costs less than preparing the uploads one by one

@@ -9,8 +9,8 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hf_watch import plan
 from hf_watch.paths import join, parent, printable
+from hf_watch.rules import plan
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hf_watch.mapping import Content, Unpublishable
 from hf_watch.model import Change, ChangeKind
+from hf_watch.rules.mapping import Content, Unpublishable
 from hf_watch.snapshots.claims import Claim, beats, reason
 from hf_watch.snapshots.right_of_way import TAKEN_REASON, Way
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hf_watch.findings import Found
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.model import Fingerprint, Snapshot
-    from hf_watch.settle import Waiting
+    from hf_watch.rules.settle import Waiting
     from hf_watch.snapshots.claims import Claims
     from hf_watch.snapshots.right_of_way import RightOfWay
     from hf_watch.snapshots.setbacks import Setbacks

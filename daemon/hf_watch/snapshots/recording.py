@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from hf_watch.measured import Skipped
 from hf_watch.receipts import FileReceipt
+from hf_watch.threads.measured import Skipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from hf_watch.after_upload import AfterUpload
     from hf_watch.findings import Found
     from hf_watch.ledger.ledger import Ledger
-    from hf_watch.measured import Observe
     from hf_watch.model import Receipt
     from hf_watch.receipts import ReceiptBook
     from hf_watch.snapshots.second_look import SecondLook
     from hf_watch.targets.target import Target
+    from hf_watch.threads.measured import Observe
 
 
 @dataclass(slots=True)

@@ -11,9 +11,9 @@ from hf_watch.credentials import LOAD_S, SCANNED_BYTES
 if TYPE_CHECKING:
     from hf_watch.credentials import Credentials
     from hf_watch.findings import Found
-    from hf_watch.pulse import Pulse
     from hf_watch.snapshots.capacity import Capacity
     from hf_watch.snapshots.setbacks import Setbacks
+    from hf_watch.threads.pulse import Pulse
 
 
 @dataclass(frozen=True, slots=True)

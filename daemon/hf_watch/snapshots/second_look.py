@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hf_watch import scan
 from hf_watch.errors import NotSettledError, SourceError
 from hf_watch.model import Change, ChangeKind
-from hf_watch.settle import TIMESTAMP_TICK_NS
+from hf_watch.rules.settle import TIMESTAMP_TICK_NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 from hf_watch import relocation
 from hf_watch.errors import SourceError
-from hf_watch.measured import SetAside
 from hf_watch.paths import printable
+from hf_watch.threads.measured import SetAside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hf_watch.ledger import rows
     from hf_watch.ledger.ledger import Ledger
-    from hf_watch.measured import Observe
     from hf_watch.model import Fingerprint
-    from hf_watch.settle import Waiting
+    from hf_watch.rules.settle import Waiting
     from hf_watch.targets.target import Target
+    from hf_watch.threads.measured import Observe
 
 IGNORED_REASON = "the repo's own .gitignore matches it"
 UNREADABLE_RETRY_S = 60.0  # a file that may not be read is tried again this often, and at once when it is touched

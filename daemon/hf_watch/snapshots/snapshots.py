@@ -6,20 +6,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hf_watch import plan, scan
+from hf_watch import scan
 from hf_watch.errors import NotSettledError, SourceError
 from hf_watch.findings import Found, Leaving, Lost
-from hf_watch.settle import may_read
+from hf_watch.rules import plan
+from hf_watch.rules.settle import may_read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hf_watch.after_upload import AfterUpload
-    from hf_watch.allotment import Allotment
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.model import Fingerprint, Known, Snapshot
-    from hf_watch.pulse import Pulse
-    from hf_watch.settle import Waiting
+    from hf_watch.rules.settle import Waiting
     from hf_watch.snapshots.look_alikes import LookAlikes
     from hf_watch.snapshots.placement import Placement
     from hf_watch.snapshots.recording import Recorder
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from hf_watch.snapshots.screening import Screening
     from hf_watch.snapshots.setbacks import Setbacks
     from hf_watch.targets.target import Target
+    from hf_watch.threads.allotment import Allotment
+    from hf_watch.threads.pulse import Pulse
 
 SLOWEST_READ_BYTES_PER_S = 1_000_000  # a slower file system is one that hangs
 UNKNOWN_GENERATION = 0  # none of the ledger's; the next scan knows better

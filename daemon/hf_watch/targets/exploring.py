@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from hf_watch.measured import Scanned
 from hf_watch.paths import within
+from hf_watch.threads.measured import Scanned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hf_watch.measured import Observe
     from hf_watch.model import Change
     from hf_watch.targets.ground import Ground
     from hf_watch.targets.lookout import Lookout
     from hf_watch.targets.spec import TargetSpec
     from hf_watch.targets.surveying import Survey
+    from hf_watch.threads.measured import Observe
 
 log = structlog.get_logger()
 

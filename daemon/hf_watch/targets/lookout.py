@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from hf_watch.model import Shortage
     from hf_watch.ports import Watch
-    from hf_watch.shortfall import Shortfall
+    from hf_watch.threads.shortfall import Shortfall
 
 log = structlog.get_logger()
 

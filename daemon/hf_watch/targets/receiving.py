@@ -12,11 +12,11 @@ from hf_watch.paths import parent
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hf_watch.inbox import Hints
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.targets.exploring import Exploration
     from hf_watch.targets.ground import Ground
     from hf_watch.targets.spec import TargetSpec
+    from hf_watch.threads.inbox import Hints
 
 
 @dataclass(frozen=True, slots=True)

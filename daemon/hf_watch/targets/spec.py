@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from hf_watch.filters import ANY_SIZE, NOTHING
-from hf_watch.grouping import group_of
 from hf_watch.paths import join
-from hf_watch.plan import MostDeletes
+from hf_watch.rules.filters import ANY_SIZE, NOTHING
+from hf_watch.rules.grouping import group_of
+from hf_watch.rules.plan import MostDeletes
 
 if TYPE_CHECKING:
-    from hf_watch.filters import Filter, Sizes
-    from hf_watch.mapping import Mapping
-    from hf_watch.quiet import Quiet
+    from hf_watch.rules.filters import Filter, Sizes
+    from hf_watch.rules.mapping import Mapping
+    from hf_watch.rules.quiet import Quiet
     from hf_watch.setting_values import ReceiptsMode
 
 USUAL_DELETES = MostDeletes(100, 0.1)

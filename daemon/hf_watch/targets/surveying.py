@@ -9,15 +9,15 @@ from hf_watch.dirty import ScanQueue
 from hf_watch.errors import SourceError
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import join, parent
-from hf_watch.plan import differences
+from hf_watch.rules.plan import differences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hf_watch.journal import Journal
     from hf_watch.ledger.ledger import Ledger
+    from hf_watch.logs.journal import Journal
     from hf_watch.model import Fingerprint, Known
-    from hf_watch.settle import Settler
+    from hf_watch.rules.settle import Settler
     from hf_watch.targets.ground import Ground
     from hf_watch.targets.spec import TargetSpec
 

@@ -10,23 +10,23 @@ import structlog
 from hf_watch import scan
 from hf_watch.disk import Disk
 from hf_watch.ignore_files import IgnoreFiles
-from hf_watch.measured import Missed
 from hf_watch.paths import printable
-from hf_watch.status import TargetState
 from hf_watch.targets.ground import Ground
 from hf_watch.targets.receiving import Receiver
+from hf_watch.threads.measured import Missed
+from hf_watch.threads.status import TargetState
 
 if TYPE_CHECKING:
-    from hf_watch.inbox import Hints
-    from hf_watch.journal import Journal
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.ledger.rows import Root
-    from hf_watch.measured import Observe
+    from hf_watch.logs.journal import Journal
     from hf_watch.model import Destination
-    from hf_watch.settle import Settler, Waiting
+    from hf_watch.rules.settle import Settler, Waiting
     from hf_watch.targets.exploring import Exploration
     from hf_watch.targets.lookout import Lookout
     from hf_watch.targets.spec import TargetSpec
+    from hf_watch.threads.inbox import Hints
+    from hf_watch.threads.measured import Observe
 
 log = structlog.get_logger()
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from watchdog.observers.api import EventQueue, ObservedWatch
 
     from hf_watch.ports import Sink
-    from hf_watch.pulse import Pulse
+    from hf_watch.threads.pulse import Pulse
     from hf_watch.watches.cover import Cover
     from hf_watch.watches.filesystems import Mount
     from hf_watch.watches.tree import Node

@@ -15,7 +15,7 @@ from watchdog.observers.api import BaseObserver
 from hf_watch.errors import SourceError
 from hf_watch.model import Gap, Shortage
 from hf_watch.paths import printable
-from hf_watch.pulse import Pulse
+from hf_watch.threads.pulse import Pulse
 from hf_watch.watches import filesystems, limits, reasons
 from hf_watch.watches.cover import RETRY_S, Cover
 from hf_watch.watches.emitter import InotifyEmitter

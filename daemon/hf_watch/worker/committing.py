@@ -8,7 +8,7 @@ import structlog
 
 from hf_watch.errors import AmbiguousError, HubError, MissingRepoError, UnauthorizedError, UnreachableError
 from hf_watch.pacing import GIVE_UP_ATTEMPTS
-from hf_watch.settle import TOGETHER_S
+from hf_watch.rules.settle import TOGETHER_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

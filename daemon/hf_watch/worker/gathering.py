@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING
 
 from hf_watch.findings import Found, Lost
 from hf_watch.model import ChangeKind, Delete, Staged
-from hf_watch.plan import Limits
+from hf_watch.rules.plan import Limits
 from hf_watch.scan import LARGEST_BLOB_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from hf_watch.allotment import Allotment
     from hf_watch.budget import Budget
     from hf_watch.deletions import DeleteGuard
     from hf_watch.groups import Group, Groups
     from hf_watch.publish.clearing import Clearer
     from hf_watch.publish.parcel import Ready
     from hf_watch.publish.staging import Stager
-    from hf_watch.settle import Waiting
+    from hf_watch.rules.settle import Waiting
     from hf_watch.snapshots.recording import Recorder
     from hf_watch.snapshots.setbacks import Setbacks
     from hf_watch.snapshots.snapshots import Snapshots
     from hf_watch.targets.target import Target
+    from hf_watch.threads.allotment import Allotment
 
 LARGE_FILES_AT_A_TIME = 4  # handed over by path, a descriptor each: few enough for a limit of 64
 SMALL_FILES_AT_A_TIME = 1_000  # as many as a commit takes; the client asks about 256 at a time

@@ -1,4 +1,4 @@
-"""What a worker says of itself while it runs: hf_watch.status, put together on its own thread, many times a second.
+"""What a worker says of itself while it runs: its status, put together on its own thread, many times a second.
 
 Nothing here may cost more the more files wait, but for the list of them, which is made once a second at the most.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hf_watch.findings import Found
-from hf_watch.status import Sending, TargetStatus, WorkerStatus
+from hf_watch.threads.status import Sending, TargetStatus, WorkerStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hf_watch.pacing import Pacing
     from hf_watch.publish.parcel import Parcel
     from hf_watch.publish.publisher import Publisher
-    from hf_watch.settle import Waiting
+    from hf_watch.rules.settle import Waiting
     from hf_watch.targets.target import Target
     from hf_watch.worker.recovery import Recovery
 

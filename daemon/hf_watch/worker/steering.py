@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from hf_watch.commands import Answer, Barrier, ConfirmDeletes, Flush, Left, Pause, Request, Resume, Retry
 from hf_watch.errors import LedgerError
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import within
 from hf_watch.snapshots.setbacks import IGNORED_REASON
-from hf_watch.status import TargetState
+from hf_watch.threads.commands import Answer, Barrier, ConfirmDeletes, Flush, Left, Pause, Request, Resume, Retry
+from hf_watch.threads.status import TargetState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.pacing import Pacing
     from hf_watch.publish.publisher import Publisher
-    from hf_watch.settle import Waiting
+    from hf_watch.rules.settle import Waiting
     from hf_watch.targets.target import Target
 
 COOKIE_WAIT_S = 5.0  # a watch that is alive tells within milliseconds; the scan finds everything all the same

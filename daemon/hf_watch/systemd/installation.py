@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hf_watch
-from hf_watch import unit_files
 from hf_watch.errors import InstallError
+from hf_watch.systemd import unit_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
 
-from hf_watch import journald
 from hf_watch.paths import printable
+from hf_watch.systemd import journald
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hf_watch.model import Change, ChangeKind
-from hf_watch.settle import Settler
+from hf_watch.rules.settle import Settler
 
 if TYPE_CHECKING:
     from hf_watch.model import Fingerprint
-    from hf_watch.quiet import Quiet
-    from hf_watch.settle import Waiting
+    from hf_watch.rules.quiet import Quiet
+    from hf_watch.rules.settle import Waiting
 
 
 def group_of(path: str) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hf_watch.model import Fingerprint
-    from hf_watch.quiet import Quiet
+    from hf_watch.rules.quiet import Quiet
 
 TIMESTAMP_TICK_NS = 20_000_000  # kernels before 6.13 stamp files every 1 to 10 ms; doubled, as git does for its index
 TOGETHER_S = 0.05  # how close to each other the two ends of a rename are hinted at

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hf_watch.pace import Bucket, CommitSize
+    from hf_watch.rules.pace import Bucket, CommitSize
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ NEWER: Final = (253, 254)  # versions that can do something that Debian 12's 252
 
 def template(name: str) -> str:
     """A file of systemd/ as it is."""
-    return resources.files("hf_watch").joinpath("units", *name.split("/")).read_text(encoding="utf-8")
+    return resources.files("hf_watch.systemd").joinpath("units", *name.split("/")).read_text(encoding="utf-8")
 
 
 def rendered(text: str, program: str, config: str | None) -> str:

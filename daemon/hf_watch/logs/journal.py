@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Literal
 
 import structlog
 
+from hf_watch.logs.repeats import Repeats
 from hf_watch.paths import printable
-from hf_watch.repeats import Repeats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from hf_watch.repeats import Repeated
+    from hf_watch.logs.repeats import Repeated
 
 log = structlog.get_logger()
 

@@ -12,12 +12,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hf_watch.commands import Request
 from hf_watch.model import Change, ChangeKind, Gap
 from hf_watch.paths import parent
+from hf_watch.threads.commands import Request
 
 if TYPE_CHECKING:
-    from hf_watch.commands import Answer, Command
+    from hf_watch.threads.commands import Answer, Command
 
 COLLAPSED = "too many changes at once"
 
