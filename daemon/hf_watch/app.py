@@ -58,6 +58,7 @@ class App:
     settings: Settings
     state_dir: Path
     endpoint: Endpoint
+    no_token: str | None = None  # why there is none, where a command goes without
     sight: Callable[[Daemon], AbstractContextManager[None]] = unseen  # what shows it while it runs
 
     def run(self, reread: Callable[[], App]) -> int:
@@ -156,11 +157,14 @@ class App:
         return specs.destinations(self.settings, self.endpoint.name)
 
     def plan(self, *, ask_hub: bool) -> tuple[list[preview.Preview], preview.Estimate]:
-        """What a pass would do. Takes no lock and changes nothing; raises HubError when the Hub does not answer."""
+        """What a pass would do. Takes no lock and changes nothing; raises HubError when the Hub does not answer.
+
+        Without a token the Hub is not asked.
+        """
         install_client()
         with Ledger(self._ledger_file, read_only=True) as ledger:
             branches = [
-                self._previews(ledger, destination, targets, ask_hub=ask_hub)
+                self._previews(ledger, destination, targets, ask_hub=ask_hub and self.no_token is None)
                 for destination, targets in self._destinations().items()
             ]
             bucket = new_budget(self.settings, self.endpoint, ledger).bucket
@@ -202,7 +206,7 @@ class App:
                     spec,
                     ledger,
                     ledger.roots.known(destination, spec.source, spec.mapping.key),
-                    self._hub(destination) if ask_hub else None,
+                    self._hub(destination) if ask_hub and self.no_token is None else None,
                     time.time_ns(),
                     is_paused=Bound.of(spec.source, destination, spec.mapping) in paused,
                 ).explain(relative)
@@ -215,15 +219,21 @@ class App:
         return found
 
     def check(self, cache_dir: Path) -> list[checks.Check]:
-        """Everything that can be told before the first file is published."""
+        """Everything that can be told before the first file is published, or without a token."""
         install_client()
         destinations = self._destinations()
-        specs = [spec for targets in destinations.values() for _, spec in targets]
-        found = [check for spec in specs for check in checks.source(spec)]
-        found += checks.watch_limits(specs)
+        watched = [spec for targets in destinations.values() for _, spec in targets]
+        found = [check for spec in watched for check in checks.source(spec)]
+        found += checks.watch_limits(watched)
+        for place in specs.shared_places(destinations):
+            found.append(checks.shared_place(place.names, place.dest, place.what_follows))
+        if not self.endpoint.is_local:
+            found.append(checks.pace(self.settings.commit.per_hour))
         found += [checks.state_directory(self.state_dir), checks.cache_directory(cache_dir)]
         if (ahead_s := hub_clock.ahead_s(self.endpoint.url, time.time)) is not None:
             found.append(checks.clock(ahead_s))
+        if self.no_token is not None:
+            return found + [checks.unasked(each) for each in destinations]
         for destination, targets in destinations.items():
             create_repo = any(settings.create_repo for settings, _ in targets)
             not_public = [spec.name for _, spec in targets if not spec.allow_public]

@@ -13,6 +13,7 @@ from hf_watch import scan
 from hf_watch.errors import HubError, MissingRepoError, UnauthorizedError
 from hf_watch.paths import printable
 from hf_watch.rules.filters import Filter
+from hf_watch.rules.pace import HUB_PER_HOUR
 from hf_watch.watches.filesystems import mount_of, mounts_below, read_mounts
 
 if TYPE_CHECKING:
@@ -52,9 +53,27 @@ def settings(targets: int) -> Check:
     return Check("settings", Level.OK, f"{targets} target{'' if targets == 1 else 's'}; `hf-watch config` shows them")
 
 
-def token(place: str) -> Check:
-    """Where the token is taken from; that there is one was seen to, what it may do is asked at each destination."""
-    return Check("token", Level.OK, f"from {place}")
+def token(place: str, lack: str | None) -> Check:
+    """Where the token is taken from, or why there is none; what it may do is asked at each destination."""
+    if lack is None:
+        return Check("token", Level.OK, f"from {place}")
+    what, _, remedy = lack.partition(": ")
+    return Check("token", Level.FAIL, what, remedy or "give this user the right to read it, or set HF_TOKEN")
+
+
+def pace(per_hour: float) -> Check:
+    """Whether the commits set stay below what the Hub takes."""
+    if 0 < per_hour <= HUB_PER_HOUR:
+        return Check("commits", Level.OK, f"at most {per_hour:g} an hour")
+    text = f"commit.per_hour = {per_hour:g}: {'' if per_hour else 'any number, and '}the Hub refuses an account above"
+    text += f" about {HUB_PER_HOUR} an hour, for up to an hour"
+    return Check("commits", Level.WARN, text, "leave it at 100, or lower where others commit with the same account")
+
+
+def shared_place(names: Sequence[str], dest: str, what_follows: str) -> Check:
+    """Targets that go to one place."""
+    text = f"{printable(' and '.join(names))} go to one place, {printable(dest)}; {what_follows}"
+    return Check("dest", Level.WARN, text, 'a path of its own for each, or path_in_repo = "{target}/{relpath}"')
 
 
 def source(spec: TargetSpec) -> Iterator[Check]:
@@ -171,6 +190,11 @@ def cache_directory(path: Path) -> Check:
     if not _is_writable(_existing(path)):
         return Check("cache", Level.FAIL, f"{path}: cannot be written; large files would fail", "set HF_HOME elsewhere")
     return Check("cache", Level.OK, f"{path}: writable")
+
+
+def unasked(place: Destination) -> Check:
+    """A destination when there is no token to ask with."""
+    return Check(f"destination {place}", Level.WARN, "not asked: there is no token", "see `token` above")
 
 
 def destination(place: Destination, hub: Hub, *, create_repo: bool, not_public: Sequence[str] = ()) -> Check:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+import structlog
+
 from hf_watch import places, specs
 from hf_watch.assembly import Assembled, Surroundings, assemble
 from hf_watch.budget import Budget
@@ -51,8 +53,11 @@ if TYPE_CHECKING:
     from hf_watch.threads.status import WorkerStatus
     from hf_watch.worker.worker import Worker
 
+log = structlog.get_logger()
+
 LEDGER_NAME = "ledger.sqlite3"
 RECEIPTS_NAME = "receipts.jsonl"
+LOCAL = "local:"
 HOUR_S = 3600.0
 
 
@@ -62,6 +67,16 @@ class Endpoint:
 
     name: str
     url: str
+
+    @classmethod
+    def local(cls, directory: Path, url: str) -> Endpoint:
+        """The local Hub that keeps its repos in `directory`: its address changes, what it holds does not."""
+        return cls(f"{LOCAL}{directory}", url)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a Hub of this process's own."""
+        return self.name.startswith(LOCAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +160,8 @@ class Composer:
     def spec(self, settings: Settings) -> ServiceSpec:
         """A job for each destination. What the settings leave as it is has the key that it had."""
         self._wanted = specs.destinations(settings, self._endpoint.name)
+        for each in specs.shared_places(self._wanted):
+            log.warning("dest.shared", targets=each.names, dest=each.dest, reason=each.what_follows)
         self._share(settings)
         budget = self._budget(settings)
         paces = (settings.commit, settings.upload)

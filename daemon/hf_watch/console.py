@@ -27,9 +27,10 @@ STATUS_HEADINGS = ("target", "state", "waiting", "in flight", "quarantine", "tod
 SHOWN_ITEMS = 20  # of each kind for a person; --json has them all
 
 
-def plan_json(previews: Sequence[Preview], total: Estimate) -> dict[str, Any]:
-    """The answer of `plan --json`."""
+def plan_json(previews: Sequence[Preview], total: Estimate, unasked: str | None) -> dict[str, Any]:
+    """The answer of `plan --json`; `unasked` says why the Hub was not asked what it holds."""
     return {
+        "unasked": unasked,
         "targets": [
             {
                 "target": preview.target,
@@ -62,8 +63,8 @@ def _item(item: Item) -> dict[str, Any]:
     }
 
 
-def plan_text(previews: Sequence[Preview], total: Estimate) -> Iterator[str]:
-    """The lines of `plan`."""
+def plan_text(previews: Sequence[Preview], total: Estimate, unasked: str | None) -> Iterator[str]:
+    """The lines of `plan`; `unasked` as for `plan_json`."""
     for preview in previews:
         yield f"{preview.target}: {printable(preview.source)}"
         if preview.problem is not None:
@@ -78,6 +79,8 @@ def plan_text(previews: Sequence[Preview], total: Estimate) -> Iterator[str]:
         yield from _listed("skip", preview.skips)
         yield f"  unchanged: {preview.unchanged}"
     yield total_text(total)
+    if unasked is not None:
+        yield f"the Hub was not asked, and may hold some of it already ({unasked})"
 
 
 def _listed(verb: str, items: Sequence[Item]) -> Iterator[str]:
@@ -125,13 +128,15 @@ def explain_json(found: Sequence[Explanation], running: Turns | None) -> dict[st
     }
 
 
-def explain_text(found: Sequence[Explanation], running: Turns | None) -> Iterator[str]:
-    """The lines of `explain`."""
+def explain_text(found: Sequence[Explanation], running: Turns | None, unasked: str | None) -> Iterator[str]:
+    """The lines of `explain`; `unasked` as for `plan_json`."""
     for each in found:
         yield f"{each.target}: {printable(each.path)} -> {printable(each.repo_path or 'no place in the repo')}"
         for name in ("rule", "disk", "ledger", "hub"):
             if (said := getattr(each, name)) is not None:
                 yield f"  {name + ':':9}{printable(said)}"
+        if unasked is not None:
+            yield f"  hub:     not asked ({unasked})"
         yield f"  daemon:  {_doing(each, running) or 'none runs'}"
         yield f"  so:      {printable(each.verdict)}"
 

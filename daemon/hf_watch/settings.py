@@ -13,6 +13,7 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field, model_validator
 
 from hf_watch.paths import printable
 from hf_watch.rules.mapping import PLAIN, SHOWN_FIELDS
+from hf_watch.rules.pace import HUB_PER_HOUR
 from hf_watch.setting_values import (
     MIB,
     Address,
@@ -153,7 +154,7 @@ class CommitSettings(_Table):
         default=100.0,
         ge=0,
         allow_inf_nan=False,
-        description="commits an hour and account; the Hub refuses above 128; 0: any",
+        description=f"commits an hour and account; the Hub refuses above {HUB_PER_HOUR}; 0: any",
     )
     burst: float = Field(
         default=25.0, ge=1, allow_inf_nan=False, description="commits that may go at once after a pause"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hf_watch.assembly import DestinationSpec
@@ -34,6 +35,34 @@ def destinations(settings: Settings, endpoint: str) -> dict[Destination, Targets
         place = place_of(target.dest, endpoint)
         found.setdefault(place.destination, []).append((target, _target_spec(name, target, place)))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class SharedPlace:
+    """Targets whose files of one name go to one path of one branch."""
+
+    names: tuple[str, ...]
+    dest: str
+
+    @property
+    def what_follows(self) -> str:
+        """What becomes of files that have the same name."""
+        return "files of one path below them clash: they are set aside, or the newest one goes (on_clash)"
+
+
+def shared_places(found: dict[Destination, Targets]) -> list[SharedPlace]:
+    """Where several targets meet; other names than the plain ones may meet all the same, which is seen then."""
+    sharers: dict[tuple[Destination, Mapping], list[str]] = {}
+    for destination, targets in found.items():
+        for _, spec in targets:
+            if not spec.mapping.keeps_apart:
+                alike = Mapping(spec.mapping.prefix, spec.mapping.template)
+                sharers.setdefault((destination, alike), []).append(spec.name)
+    return [
+        SharedPlace(tuple(names), f"{destination}/{mapping.prefix}".rstrip("/"))
+        for (destination, mapping), names in sharers.items()
+        if len(names) > 1
+    ]
 
 
 def share(settings: Settings, sharers: int) -> Share:

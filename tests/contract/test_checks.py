@@ -107,3 +107,12 @@ def test_a_check_is_a_line_with_its_remedy_and_the_same_in_json() -> None:
     assert checks_json(found)["checks"][0] == {"check": "state", "level": "ok", "text": "writable", "remedy": None}
     assert any_failed(found)
     assert not any_failed(found[:1])
+
+
+@pytest.mark.parametrize(
+    ("per_hour", "level"), [(100, Level.OK), (128, Level.OK), (129, Level.WARN), (1e5, Level.WARN), (0, Level.WARN)]
+)
+def test_more_commits_than_the_hub_takes_are_named(per_hour: float, level: Level) -> None:
+    found = checks.pace(per_hour)
+    assert found.level is level
+    assert bool(found.remedy) == (level is Level.WARN)

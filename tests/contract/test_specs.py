@@ -52,3 +52,18 @@ def test_a_backlog_never_makes_commits_smaller_than_usual() -> None:
     assert (size.usual, size.most, size.files) == (7_000, 7_000, 7_000)
     size = specs.commit_size(_settings("hf://a/b"))
     assert (size.usual, size.most, size.files) == (1_000, 5_000, 1_000)
+
+
+def test_targets_are_said_to_meet_where_files_of_one_name_would() -> None:
+    def meet(*targets: dict[str, str]) -> list[tuple[tuple[str, ...], str]]:
+        named = [{"source": f"/srv/{number}", **each} for number, each in enumerate(targets)]
+        found = specs.destinations(Settings.model_validate({"target": named}), "https://hub.example")
+        return [(each.names, each.dest) for each in specs.shared_places(found)]
+
+    here, there = "hf://datasets/a/b/x", "hf://datasets/a/b/y"
+    assert meet({"dest": here}, {"dest": there}, {"dest": "hf://a/b/x"}) == []
+    assert meet({"dest": here}, {"dest": there}, {"dest": f"{here}/"}) == [(("0", "2"), "hf://datasets/a/b@main/x")]
+    assert meet({"dest": "hf://a/b"}, {"dest": "hf://a/b"}) == [(("0", "1"), "hf://a/b@main")]
+    assert meet(*2 * [{"dest": here, "path_in_repo": "{name}"}])
+    assert not meet(*2 * [{"dest": here, "path_in_repo": "{target}/{relpath}"}])
+    assert not meet(*2 * [{"dest": here, "path_in_repo": "{sha256:.8}{suffix}"}])

@@ -83,10 +83,10 @@ def test_no_name_reaches_the_terminal_raw(tmp_path: Path) -> None:
     fill(drop, {"esc\x1b[2J": b"1", "two\nlines": b"2"})
     (drop / os.fsdecode(b"\xff")).write_bytes(b"")
     found = _preview(tmp_path, FakeHub())
-    lines = list(plan_text([found], estimate([found], Forecast(1, 0.0, 0.0), 0.0)))
+    lines = list(plan_text([found], estimate([found], Forecast(1, 0.0, 0.0), 0.0), None))
     assert all(line.isprintable() for line in lines)
     assert "incoming/esc\\x1b[2J" in "".join(lines)
-    uploads = plan_json([found], Estimate(2, 2, 1, 0.0, 0.0))["targets"][0]["upload"]
+    uploads = plan_json([found], Estimate(2, 2, 1, 0.0, 0.0), None)["targets"][0]["upload"]
     assert {item["repo_path"] for item in uploads} == {"incoming/esc\x1b[2J", "incoming/two\nlines"}
 
 

@@ -19,6 +19,7 @@ from hf_watch.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hf_watch.app import App
     from hf_watch.console import Turns
     from hf_watch.explain import Explanation
 
@@ -28,14 +29,18 @@ if TYPE_CHECKING:
 @click.option("--offline", is_flag=True, help="do not ask the Hub what it holds already")
 @common_options
 def plan(*, as_json: bool, offline: bool, **options: Any) -> None:
-    """Say what a pass would upload, delete and skip, and why. Changes nothing."""
-    with app_of(options, needs_token=not offline) as app:
+    """Say what a pass would upload, delete and skip, and why. Changes nothing.
+
+    Without a token the Hub is not asked: exit 1, with what can be told all the same.
+    """
+    with app_of(options, needs_token=False) as app:
         previews, total = app.plan(ask_hub=not offline)
+        unasked = _why_unasked(app, offline=offline)
     if as_json:
-        click.echo(json.dumps(console.plan_json(previews, total), indent=2))
+        click.echo(json.dumps(console.plan_json(previews, total, unasked), indent=2))
     else:
-        click.echo("\n".join(console.plan_text(previews, total)))
-    if any(preview.problem for preview in previews):
+        click.echo("\n".join(console.plan_text(previews, total, unasked)))
+    if any(preview.problem for preview in previews) or (unasked and not offline):
         raise click.exceptions.Exit(exit_codes.FAILED)
 
 
@@ -44,11 +49,12 @@ def plan(*, as_json: bool, offline: bool, **options: Any) -> None:
 @common_options
 def check(*, as_json: bool, **options: Any) -> None:
     """Check settings, token, permission, watch limits and file systems; say what to do about each."""
-    with app_of(options) as app:
+    with app_of(options, needs_token=False) as app:
         from huggingface_hub import constants  # noqa: PLC0415  as above
 
         place = "HF_TOKEN" if os.environ.get("HF_TOKEN") else constants.HF_TOKEN_PATH
-        found = [checks.settings(len(app.settings.target)), checks.token(place), *app.check(Path(constants.HF_HOME))]
+        found = [checks.settings(len(app.settings.target)), checks.token(place, app.no_token)]
+        found += app.check(Path(constants.HF_HOME))
     if as_json:
         click.echo(json.dumps(console.checks_json(found), indent=2))
     else:
@@ -65,15 +71,23 @@ def check(*, as_json: bool, **options: Any) -> None:
 def explain(path: str, *, as_json: bool, offline: bool, **options: Any) -> None:
     """Say which target and rule PATH falls under, what is known of it, and when it will go or why it will not.
 
-    Works whether a daemon runs or not; one that runs is asked for the file's turn.
+    Works whether a daemon runs or not; one that runs is asked for the file's turn. Without a token as `plan`.
     """
-    with app_of(options, needs_token=not offline) as app:
+    with app_of(options, needs_token=False) as app:
         found = app.explain(path, ask_hub=not offline)
         turns = _turns(app.state_dir, found)
+        unasked = _why_unasked(app, offline=offline)
     if as_json:
         click.echo(json.dumps(console.explain_json(found, turns), indent=2))
     else:
-        click.echo("\n".join(console.explain_text(found, turns)))
+        click.echo("\n".join(console.explain_text(found, turns, unasked)))
+    if unasked and not offline:
+        raise click.exceptions.Exit(exit_codes.FAILED)
+
+
+def _why_unasked(app: App, *, offline: bool) -> str | None:
+    """Why the Hub is not asked; None where it is."""
+    return "--offline" if offline else app.no_token
 
 
 def _turns(state_dir: Path, found: Sequence[Explanation]) -> Turns | None:

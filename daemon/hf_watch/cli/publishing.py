@@ -90,7 +90,7 @@ def push(
     logs.configure("warning")
     with ExitStack() as opened:
         endpoint = opened.enter_context(endpoint_of(hub_dir_of(local) if local is not None else None))
-        look_for_token(required=True)
+        look_for_token()
         from hf_watch.app import PushTo  # noqa: PLC0415  it imports the client
 
         place = PushTo(dest, endpoint, create_repo=create_repo or local is not None)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hf_watch.settings import Settings
 
 ENV_FILE = Path(".env")
+NO_TOKEN = "no token: set HF_TOKEN, or HF_TOKEN_PATH to a file with one, or log in with `hf auth login`"  # noqa: S105  none
 LOCAL_TOKEN = "hf_local_hub_takes_any_token"  # noqa: S105  the local Hub asks for one, whichever it is
 
 
@@ -39,16 +40,18 @@ def app_of(options: dict[str, Any], *, needs_token: bool = True) -> Iterator[App
     logs.configure(settings.log_level)
     with ExitStack() as opened:
         endpoint = opened.enter_context(endpoint_of(hub_dir))
-        look_for_token(required=needs_token)
+        no_token = why_no_token()
+        if no_token is not None and needs_token:
+            raise ConfigError(no_token)
         from hf_watch.app import App  # noqa: PLC0415  it imports the client
 
-        yield App(settings, state_dir, endpoint)
+        yield App(settings, state_dir, endpoint, no_token)
 
 
 def read_again(options: dict[str, Any], app: App) -> App:
     """The same with what the settings say now; ConfigError when they are wrong, and then nothing has changed."""
     settings, _ = _read(options)
-    look_for_token(required=True)
+    look_for_token()
     logs.set_level(settings.log_level)
     return replace(app, settings=settings)
 
@@ -95,7 +98,7 @@ def endpoint_of(hub_dir: Path | None) -> Iterator[Endpoint]:
         from hf_watch.composer import Endpoint  # noqa: PLC0415  as above
 
         click.echo(f"local Hub: {hub.url}, kept in {hub_dir}; each repo's files: {hub_dir}/repos", err=True)
-        yield Endpoint(f"local:{hub_dir}", hub.url)
+        yield Endpoint.local(hub_dir, hub.url)
 
 
 @contextmanager
@@ -107,13 +110,19 @@ def hub_can_be(directory: Path) -> Iterator[None]:
         raise SourceError(f"{directory}: no local Hub can run there ({error.strerror})") from error
 
 
-def look_for_token(*, required: bool) -> None:
+def look_for_token() -> None:
+    """ConfigError when there is none."""
+    if (reason := why_no_token()) is not None:
+        raise ConfigError(reason)
+
+
+def why_no_token() -> str | None:
+    """None where there is a token, which no log shows from now on."""
     from huggingface_hub import get_token  # noqa: PLC0415  as above
 
     try:
         token = get_token()
     except (OSError, ValueError) as error:
-        raise ConfigError(f"the place of the token cannot be read ({' '.join(str(error).split())})") from error
+        return f"the place of the token cannot be read ({' '.join(str(error).split())})"
     logs.redact(token)
-    if required and not token:
-        raise ConfigError("no token: set HF_TOKEN, or HF_TOKEN_PATH to a file with one, or log in with `hf auth login`")
+    return None if token else NO_TOKEN

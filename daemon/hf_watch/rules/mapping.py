@@ -81,6 +81,11 @@ class Mapping:
         return all(piece.name is None or piece.name in NAME_FIELDS for piece in self._pieces)
 
     @property
+    def keeps_apart(self) -> bool:
+        """Whether files of one name and other content never meet, whichever targets they are of."""
+        return any(piece.name in {"target", "sha256"} for piece in self._pieces)
+
+    @property
     def key(self) -> str:
         """What the ledger keys the root by: with another mapping it is another root, and all of it is published anew.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+HUB_PER_HOUR = 128  # commits of one account, as the Hub's refusals say
 FIRST_BACKOFF_S = 1.0
 LONGEST_BACKOFF_S = 60.0  # an outage costs one light attempt a minute, and ends within a minute of the Hub's return
 # The end of an outage of a minute is found within half of one, which leaves the other half to publish what gathered.
