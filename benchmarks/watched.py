@@ -30,9 +30,9 @@ SLOWER = 1.05  # allowed
 REST_S = 10.0
 MOST_MB = 15.0  # allowed at rest
 MODULES = """
-import hf_watch.assembly, hf_watch.checks, hf_watch.explain, hf_watch.hub, hf_watch.preview, hf_watch.push
-import hf_watch.service, hf_watch.specs, huggingface_hub, sys
-from hf_watch.hub import HubClient
+import hf_watch.assembly, hf_watch.checks, hf_watch.explain, hf_watch.hub.hub, hf_watch.preview, hf_watch.push
+import hf_watch.process.service, hf_watch.specs, huggingface_hub, sys
+from hf_watch.hub.hub import HubClient
 def resident_mb():
     return int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS"))) / 1_000
 before = resident_mb()

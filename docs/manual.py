@@ -10,7 +10,7 @@ import click
 
 from hf_watch import __version__
 from hf_watch.cli.main import cli
-from hf_watch.setting_sources import variables
+from hf_watch.settings.sources import variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,7 @@ from hf_watch.rules.filters import Filter
 from hf_watch.rules.mapping import PLAIN, Mapping
 from hf_watch.rules.pace import CommitSize, Throttle, full_bucket
 from hf_watch.rules.plan import Limits, summary
-from hf_watch.setting_values import quiet_of
+from hf_watch.settings.values import quiet_of
 from hf_watch.targets.spec import TargetSpec
 from hf_watch.threads.allotment import Allotment, Share
 from hf_watch.threads.inbox import Hints, Inbox
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hf_watch.ports import Hub, Sink, Watch
     from hf_watch.publish.parcel import Parcel
     from hf_watch.receipts import FileReceipt, ReceiptBook
-    from hf_watch.setting_values import ReceiptsMode
+    from hf_watch.settings.values import ReceiptsMode
     from hf_watch.snapshots.capacity import Capacity
     from hf_watch.threads.measured import Observe
     from hf_watch.worker.worker import Worker

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hf_watch.disk.scan import digest_of
 from hf_watch.errors import AmbiguousError, MissingEntryError, MissingRepoError, MovedError, RejectedError
 from hf_watch.model import Created, Delete, Digest, Outcome, Receipt, RemoteFile, RepoState, Staged
 from hf_watch.paths import parents
-from hf_watch.scan import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

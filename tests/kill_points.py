@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from structlog.testing import capture_logs
 
 from hf_watch import local_hub
+from hf_watch.disk.scan import digest_of
 from hf_watch.errors import AmbiguousError, MovedError, RetryableError
-from hf_watch.hub import HubClient
+from hf_watch.hub.hub import HubClient
 from hf_watch.ledger.ledger import Ledger
 from hf_watch.model import Destination
-from hf_watch.scan import digest_of
 from tests.disk import fill
 from tests.engine import DESTINATION, Engine, Running, target_spec
 from tests.fake_hub import FakeHub, Fault, lost_answer

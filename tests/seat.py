@@ -18,7 +18,7 @@ from hf_watch.control.pauses import Pauses
 from hf_watch.control.server import Bounds, serving
 from hf_watch.model import Destination, Digest
 from hf_watch.rules.mapping import Mapping
-from hf_watch.settings import TargetSettings
+from hf_watch.settings.settings import TargetSettings
 from hf_watch.threads.inbox import Inbox
 from hf_watch.threads.status import TargetState, TargetStatus, WorkerStatus
 from tests.eventually import eventually

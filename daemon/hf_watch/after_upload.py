@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from hf_watch import relocation, scan
+from hf_watch.disk import relocation, scan
 from hf_watch.errors import SourceError
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import parent

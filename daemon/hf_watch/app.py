@@ -9,24 +9,26 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hf_watch import allocator, checks, explain, hub_clock, preview, specs, state_lock
+from hf_watch import checks, explain, preview, specs
 from hf_watch.composer import LEDGER_NAME, Composer, Endpoint, Mode, new_budget
 from hf_watch.control.daemon import Daemon, Roster
 from hf_watch.control.heartbeat import Heartbeat
 from hf_watch.control.pauses import Bound, Pauses
 from hf_watch.control.server import serving
-from hf_watch.destinations import place_of
 from hf_watch.errors import ConfigError, SourceError
-from hf_watch.hub import HubClient
-from hf_watch.hub_transport import install_client
+from hf_watch.hub import clock
+from hf_watch.hub.hub import HubClient
+from hf_watch.hub.transport import install_client
 from hf_watch.ledger.ledger import Ledger
 from hf_watch.page.opening import Tracked, page_spec
 from hf_watch.page.opening import opened as page_opened
 from hf_watch.paths import printable
+from hf_watch.process import allocator, state_lock
+from hf_watch.process.service import Service, block_signals
 from hf_watch.push import Pusher
 from hf_watch.rules.forecast import Backlog, forecast
 from hf_watch.rules.mapping import Unpublishable, repo_path
-from hf_watch.service import Service, block_signals
+from hf_watch.settings.destinations import place_of
 from hf_watch.systemd import notify
 from hf_watch.threads.measured import ignore
 
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from hf_watch.control.server import Door, Duty
     from hf_watch.model import Destination, Receipt, Upload
     from hf_watch.page.opening import PageSpec
-    from hf_watch.settings import Settings
+    from hf_watch.settings.settings import Settings
     from hf_watch.specs import Targets
 
 PAUSES_NAME = "paused.json"
@@ -230,7 +232,7 @@ class App:
         if not self.endpoint.is_local:
             found.append(checks.pace(self.settings.commit.per_hour))
         found += [checks.state_directory(self.state_dir), checks.cache_directory(cache_dir)]
-        if (ahead_s := hub_clock.ahead_s(self.endpoint.url, time.time)) is not None:
+        if (ahead_s := clock.ahead_s(self.endpoint.url, time.time)) is not None:
             found.append(checks.clock(ahead_s))
         if self.no_token is not None:
             return found + [checks.unasked(each) for each in destinations]

@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hf_watch.after_upload import AfterUpload
-from hf_watch.attended import AttendedHub
 from hf_watch.deletions import DeleteGuard
 from hf_watch.groups import Groups
+from hf_watch.hub.attended import AttendedHub
 from hf_watch.logs.journal import Journal
 from hf_watch.pacing import Pacing
 from hf_watch.publish.clearing import Clearer

@@ -8,7 +8,7 @@ import sys
 import threading
 
 from hf_watch.cli.main import main
-from hf_watch.service import block_signals
+from hf_watch.process.service import block_signals
 
 
 def _end_with_host() -> None:

@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hf_watch import scan
+from hf_watch.disk import scan
 from hf_watch.errors import HubError, MissingRepoError, UnauthorizedError
 from hf_watch.paths import printable
 from hf_watch.rules.filters import Filter

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hf_watch.explain import Explanation
     from hf_watch.model import Receipt, Upload
     from hf_watch.preview import Estimate, Item, Preview
-    from hf_watch.settings import Settings
+    from hf_watch.settings.settings import Settings
 
     Turns = Mapping[tuple[str, str], TurnView]  # by target and path
 

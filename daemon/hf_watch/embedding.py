@@ -19,7 +19,7 @@ import platformdirs
 from hf_watch.companion import INSIDE, Companion
 from hf_watch.control.client import connected
 from hf_watch.errors import HfWatchError, NotRunningError
-from hf_watch.settings import TargetSettings
+from hf_watch.settings.settings import TargetSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from hf_watch import scan
-from hf_watch.disk import Disk
+from hf_watch.disk import scan
+from hf_watch.disk.disk import Disk
+from hf_watch.disk.ignore_files import IgnoreFiles
 from hf_watch.errors import HubError, SourceError
-from hf_watch.ignore_files import IgnoreFiles
 from hf_watch.model import Writers
 from hf_watch.paths import parents, within
 from hf_watch.rules.mapping import Content, Unpublishable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hf_watch import scan
+from hf_watch.disk import scan
 from hf_watch.ledger.rows import Recorded
 from hf_watch.model import Upload
 from hf_watch.rules.settle import is_racy

@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hf_watch import scan
+from hf_watch.disk import scan
 from hf_watch.model import ChangeKind, Fingerprint
 from hf_watch.paths import join
 from hf_watch.rules import plan

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from hf_watch import scan
-from hf_watch.disk import Disk
+from hf_watch.disk import scan
+from hf_watch.disk.disk import Disk
+from hf_watch.disk.ignore_files import IgnoreFiles
 from hf_watch.errors import MissingRepoError, SourceError
-from hf_watch.ignore_files import IgnoreFiles
 from hf_watch.ledger.rows import DeleteState
 from hf_watch.model import Writers
 from hf_watch.paths import join
@@ -20,7 +20,7 @@ from hf_watch.rules.mapping import Content, Unpublishable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hf_watch.ignore_files import Inside
+    from hf_watch.disk.ignore_files import Inside
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.ledger.rows import Root
     from hf_watch.model import Fingerprint, Known, RemoteFile

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from hf_watch.disk.relocation import write_text
 from hf_watch.errors import LedgerError, SourceError
 from hf_watch.paths import printable
-from hf_watch.relocation import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from hf_watch.setting_values import ReceiptsMode
+    from hf_watch.settings.values import ReceiptsMode
 
 log = structlog.get_logger()
 

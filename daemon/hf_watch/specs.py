@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hf_watch.assembly import DestinationSpec
-from hf_watch.destinations import Place, place_of
 from hf_watch.hooks import HookSpec
 from hf_watch.rules.filters import NOTHING, Filter, Sizes
 from hf_watch.rules.mapping import Mapping
 from hf_watch.rules.pace import CommitSize
 from hf_watch.rules.plan import most_deletes
-from hf_watch.setting_values import quiet_of
+from hf_watch.settings.destinations import Place, place_of
+from hf_watch.settings.values import quiet_of
 from hf_watch.targets.spec import TargetSpec
 from hf_watch.threads.allotment import Share
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hf_watch.model import Destination
-    from hf_watch.settings import HookSettings, Settings, TargetSettings
+    from hf_watch.settings.settings import HookSettings, Settings, TargetSettings
 
     Targets = list[tuple[TargetSettings, TargetSpec]]  # of one destination
 

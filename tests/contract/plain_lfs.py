@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hf_watch.disk.scan import digest_of
 from hf_watch.errors import HfWatchError, UnauthorizedError, UnreachableError
-from hf_watch.hub import HubClient
-from hf_watch.hub_transport import install_client
+from hf_watch.hub.hub import HubClient
+from hf_watch.hub.transport import install_client
 from hf_watch.local_hub import Fault, LocalHub
 from hf_watch.model import Destination, Fingerprint, Snapshot, Upload
-from hf_watch.scan import digest_of
 from tests.visitor import asked, sent_and_fetched, visitor
 
 if TYPE_CHECKING:

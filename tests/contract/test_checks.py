@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from hf_watch import checks, hub_clock
+from hf_watch import checks
 from hf_watch.checks import Check, Level
 from hf_watch.console import any_failed, checks_json, checks_text
 from hf_watch.errors import HubError, RetryableError, UnauthorizedError
+from hf_watch.hub import clock
 from hf_watch.local_hub import LocalHub
 from tests.engine import DESTINATION, target_spec
 from tests.fake_hub import FakeHub, Fault
@@ -71,10 +72,10 @@ def test_a_clock_that_is_off_is_named(ahead_s: float, level: Level) -> None:
 def test_the_hub_s_clock_is_read_from_its_answers(tmp_path: Path) -> None:
     with LocalHub(tmp_path / "hub", open_namespaces=True) as hub:
         for off_s in (0.0, 3600.0):
-            ahead_s = hub_clock.ahead_s(hub.url, lambda: time.time() + off_s)  # noqa: B023  used at once
+            ahead_s = clock.ahead_s(hub.url, lambda: time.time() + off_s)  # noqa: B023  used at once
             assert ahead_s is not None
             assert off_s - 1.0 <= ahead_s < off_s + 60.0, "a date has no parts of a second"
-    assert hub_clock.ahead_s(hub.url, time.time) is None
+    assert clock.ahead_s(hub.url, time.time) is None
 
 
 @pytest.mark.parametrize(

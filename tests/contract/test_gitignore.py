@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hf_watch.ignore_files import NAME, IgnoreFiles
+from hf_watch.disk.ignore_files import NAME, IgnoreFiles
 from hf_watch.rules.filters import Filter
 
 NAMES = ["a", "b", "ab", "a.b", "c d", "!x", "#y", "b ", "[z]", "**", "a*", "ü"]

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hf_watch.disk.scan import digest_of
 from hf_watch.errors import HubError, MissingEntryError, MissingRepoError, MovedError, RejectedError
-from hf_watch.hub import HubClient
-from hf_watch.hub_transport import install_client
+from hf_watch.hub.hub import HubClient
+from hf_watch.hub.transport import install_client
 from hf_watch.local_hub import LocalHub
 from hf_watch.model import Batch, Created, Delete, Destination, Fingerprint, Operation, Outcome, Snapshot, Upload
-from hf_watch.scan import digest_of
 from tests.fake_hub import FakeHub
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from hf_watch.disk.scan import digest_of
 from hf_watch.errors import (
     AmbiguousError,
     HfWatchError,
@@ -27,11 +28,10 @@ from hf_watch.errors import (
     UnauthorizedError,
     UnreachableError,
 )
-from hf_watch.hub import HubClient
-from hf_watch.hub_transport import Patience, install_client
+from hf_watch.hub.hub import HubClient
+from hf_watch.hub.transport import Patience, install_client
 from hf_watch.local_hub import Fault, LocalHub
 from hf_watch.model import Batch, Delete, Destination, Fingerprint, Snapshot, Upload
-from hf_watch.scan import digest_of
 from tests.eventually import eventually
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hf_watch.errors import UnreachableError
-from hf_watch.hub import HubClient
-from hf_watch.hub_transport import install_client
+from hf_watch.hub.hub import HubClient
+from hf_watch.hub.transport import install_client
 from hf_watch.model import Destination
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_watch import scan
-from hf_watch.disk import Disk
-from hf_watch.links import MOST_HOPS, MOST_KEPT, Links, find_way
+from hf_watch.disk import scan
+from hf_watch.disk.disk import Disk
+from hf_watch.disk.links import MOST_HOPS, MOST_KEPT, Links, find_way
 from hf_watch.paths import join
 from hf_watch.rules.filters import Filter
 from tests.disk import taking_turns

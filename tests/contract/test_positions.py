@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from hf_watch import positions
+from hf_watch.hub import positions
 
 if TYPE_CHECKING:
     from pathlib import Path

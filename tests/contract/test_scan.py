@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch import scan
+from hf_watch.disk import scan
 from hf_watch.errors import NotSettledError
 from tests.disk import taking_turns
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PROBING = """
 import os, sys
-from hf_watch import scan
+from hf_watch.disk import scan
 fd = os.open(sys.argv[1], os.O_RDONLY)
 for _ in range(100_000):
     scan.writers(fd)

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_watch import places
-from hf_watch.destinations import place_of
 from hf_watch.errors import ConfigError
-from hf_watch.setting_sources import CLIENT_DEFAULTS, Loaded, load, prepare_environment, sought, variables
-from hf_watch.setting_values import MESSAGE_FIELDS, quiet_of
-from hf_watch.settings import CommitSettings, Settings, TargetSettings
+from hf_watch.settings import places
+from hf_watch.settings.destinations import place_of
+from hf_watch.settings.settings import CommitSettings, Settings, TargetSettings
+from hf_watch.settings.sources import CLIENT_DEFAULTS, Loaded, load, prepare_environment, sought, variables
+from hf_watch.settings.values import MESSAGE_FIELDS, quiet_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

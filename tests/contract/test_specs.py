@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hf_watch import specs
-from hf_watch.settings import Settings
+from hf_watch.settings.settings import Settings
 
 MIB = 1 << 20
 

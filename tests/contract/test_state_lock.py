@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch import state_lock
 from hf_watch.errors import AlreadyRunningError, LedgerError
+from hf_watch.process import state_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 HOLDER = """
 import sys
 from pathlib import Path
-from hf_watch import state_lock
+from hf_watch.process import state_lock
 with state_lock.held(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
+from hf_watch.disk.scan import digest_of
 from hf_watch.errors import RetryableError
-from hf_watch.scan import digest_of
 from tests.disk import fill
 from tests.engine import Engine, target_spec
 from tests.fake_hub import FakeHub, Fault, lost_answer

@@ -20,7 +20,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hf_watch import scan
+from hf_watch.disk import scan
+from hf_watch.disk.scan import digest_of
 from hf_watch.errors import (
     AmbiguousError,
     HubError,
@@ -34,7 +35,6 @@ from hf_watch.errors import (
 from hf_watch.model import Change, ChangeKind, Delete, Gap
 from hf_watch.paths import parents
 from hf_watch.rules.mapping import PLAIN, Content, Mapping
-from hf_watch.scan import digest_of
 from hf_watch.snapshots.right_of_way import TAKEN_REASON
 from tests.engine import Clock, Engine, Running, target_spec
 from tests.fake_hub import FakeHub, Fault, lost_answer

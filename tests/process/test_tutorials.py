@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch.settings import Settings
+from hf_watch.settings.settings import Settings
 from tests.running import environment
 from tests.tutorials import blocks_of, follow
 

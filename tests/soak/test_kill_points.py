@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch.hub_transport import install_client
+from hf_watch.hub.transport import install_client
 from hf_watch.local_hub import LocalHub
 from tests.kill_points import IN_A_MIRROR, ON_ANY_SIDE, FakeSide, OnDelete, RealSide, Scenario, played
 

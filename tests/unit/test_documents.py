@@ -15,8 +15,8 @@ from pydantic import ByteSize
 from hf_watch.cli.main import cli
 from hf_watch.control.contract import StatusView
 from hf_watch.page.metrics import Metrics, Standing
-from hf_watch.setting_sources import CLIENT_DEFAULTS, CONFIG_VARIABLE, variables
-from hf_watch.settings import Settings, TargetSettings
+from hf_watch.settings.settings import Settings, TargetSettings
+from hf_watch.settings.sources import CLIENT_DEFAULTS, CONFIG_VARIABLE, variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

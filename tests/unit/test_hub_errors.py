@@ -18,7 +18,7 @@ from hf_watch.errors import (
     UnauthorizedError,
     UnreachableError,
 )
-from hf_watch.hub_errors import LONGEST_WAIT_S, NoAnswer, Phase, rate_limit, retry_after_s, translate
+from hf_watch.hub.errors import LONGEST_WAIT_S, NoAnswer, Phase, rate_limit, retry_after_s, translate
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 NOW_S = NOW.timestamp()

@@ -10,7 +10,7 @@ from hf_watch.ledger.records import Made
 from hf_watch.page.drops import Drop, Drops
 from hf_watch.page.fetching import is_public
 from hf_watch.page.recent import Minute, Recent, Totals, past_minutes
-from hf_watch.setting_values import split_address
+from hf_watch.settings.values import split_address
 from hf_watch.threads.measured import Delivery, Published, SetAside, Skipped
 
 DELIVERY = Delivery("drop", "a.txt", "in/a.txt", 3, is_delete=False, settle_s=1.0, queue_s=1.0, visible_s=2.0)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 
-from hf_watch import places
 from hf_watch.errors import ConfigError
-from hf_watch.settings import Settings
+from hf_watch.settings import places
+from hf_watch.settings.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path

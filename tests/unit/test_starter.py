@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import tomllib
 
-from hf_watch import starter
-from hf_watch.settings import Settings, TargetSettings
+from hf_watch.settings import starter
+from hf_watch.settings.settings import Settings, TargetSettings
 
 TEXT = "\n".join(starter.lines())
 BARE = Settings(target=(TargetSettings.model_validate(starter.GIVEN),))

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from hf_watch import console, places, setting_sources
+from hf_watch import console
 from hf_watch.cli import exit_codes
 from hf_watch.cli.surroundings import ENV_FILE
 from hf_watch.errors import ConfigError, NotRunningError
 from hf_watch.logs import logs
+from hf_watch.settings import places, sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -67,7 +68,7 @@ def _daemon(
 
 def _sought(config: Path | None, source: str | None, dest: str | None) -> tuple[Sequence[Path], str | None]:
     """Where to look, and the mistake that may keep the configuration file from saying so."""
-    sought = setting_sources.sought({"source": source, "dest": dest}, config, ENV_FILE)
+    sought = sources.sought({"source": source, "dest": dest}, config, ENV_FILE)
     target = (sought.source, sought.dest) if sought.source is not None and sought.dest is not None else None
     return places.state_dirs_to_look_in(sought.state_dir, sought.config, target), sought.mistake
 

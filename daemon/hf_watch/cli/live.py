@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from hf_watch import positions
 from hf_watch.cli import frames
 from hf_watch.cli.bars import Bars
 from hf_watch.cli.painter import Painter
@@ -21,6 +20,7 @@ from hf_watch.console import size_text
 from hf_watch.control import view
 from hf_watch.control.tallies import Tallies
 from hf_watch.errors import LedgerError
+from hf_watch.hub import positions
 from hf_watch.logs import logs
 
 if TYPE_CHECKING:

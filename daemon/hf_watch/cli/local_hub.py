@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from hf_watch import places
 from hf_watch.cli.surroundings import LOCAL_TOKEN, hub_can_be
 from hf_watch.logs import logs
+from hf_watch.settings import places
 
 
 @click.command()

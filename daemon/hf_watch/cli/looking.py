@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hf_watch import checks, console, places, setting_sources, starter
+from hf_watch import checks, console
 from hf_watch.cli import exit_codes
 from hf_watch.cli.options import common_options
 from hf_watch.cli.surroundings import ENV_FILE, app_of
 from hf_watch.errors import NotRunningError
-from hf_watch.settings import Settings
+from hf_watch.settings import places, sources, starter
+from hf_watch.settings.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,8 +120,8 @@ def config(*, schema: bool, example: bool, **options: Any) -> None:
         click.echo(json.dumps(Settings.model_json_schema(), indent=2))
         return
     options.pop("local")
-    setting_sources.prepare_environment(ENV_FILE)
-    loaded = setting_sources.load(options, options.pop("config"), ENV_FILE)
+    sources.prepare_environment(ENV_FILE)
+    loaded = sources.load(options, options.pop("config"), ENV_FILE)
     state_dir = places.state_dir_of(loaded.settings, loaded.config)
     places.check(loaded.settings, [state_dir])
     click.echo(json.dumps(console.config_json(loaded.settings, loaded.file, state_dir), indent=2))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 import click
 from click.shell_completion import CompletionItem
 
-from hf_watch.setting_values import LogLevel
-from hf_watch.settings import TargetSettings
+from hf_watch.settings.settings import TargetSettings
+from hf_watch.settings.values import LogLevel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

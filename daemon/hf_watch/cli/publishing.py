@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hf_watch import console, intake, setting_sources
+from hf_watch import console, intake
 from hf_watch.cli.options import DEFAULT_HUB, common_options, offer
 from hf_watch.cli.surroundings import ENV_FILE, app_of, endpoint_of, hub_dir_of, look_for_token, read_again
 from hf_watch.logs import logs
 from hf_watch.paths import printable
+from hf_watch.settings import sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +87,7 @@ def push(
     DEST ends with the path that the content shall have, or with a slash for a directory, where a FILE or URL keeps its
     name.
     """
-    setting_sources.prepare_environment(ENV_FILE)
+    sources.prepare_environment(ENV_FILE)
     logs.configure("warning")
     with ExitStack() as opened:
         endpoint = opened.enter_context(endpoint_of(hub_dir_of(local) if local is not None else None))

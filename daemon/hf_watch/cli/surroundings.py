@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hf_watch import places, setting_sources
 from hf_watch.cli.options import DEFAULT_HUB
 from hf_watch.errors import ConfigError, SourceError
 from hf_watch.logs import logs
+from hf_watch.settings import places, sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hf_watch.app import App
     from hf_watch.composer import Endpoint
-    from hf_watch.settings import Settings
+    from hf_watch.settings.settings import Settings
 
 ENV_FILE = Path(".env")
 NO_TOKEN = "no token: set HF_TOKEN, or HF_TOKEN_PATH to a file with one, or log in with `hf auth login`"  # noqa: S105  none
@@ -34,7 +34,7 @@ LOCAL_TOKEN = "hf_local_hub_takes_any_token"  # noqa: S105  the local Hub asks f
 @contextmanager
 def app_of(options: dict[str, Any], *, needs_token: bool = True) -> Iterator[App]:
     """The settings of the command line's options, checked, and a local Hub if one was asked for."""
-    setting_sources.prepare_environment(ENV_FILE)
+    sources.prepare_environment(ENV_FILE)
     settings, state_dir = _read(options)
     hub_dir = _hub_dir(options)
     logs.configure(settings.log_level)
@@ -60,7 +60,7 @@ def _read(options: dict[str, Any]) -> tuple[Settings, Path]:
     """The settings of the command line's options and whatever else says something, checked; the state directory."""
     hub_dir = _hub_dir(options)
     given = {name: value for name, value in options.items() if name not in {"config", "local"}}
-    loaded = setting_sources.load(given, options["config"], ENV_FILE)
+    loaded = sources.load(given, options["config"], ENV_FILE)
     settings = loaded.settings if hub_dir is None else loaded.settings.creating_repos()
     state_dir = places.state_dir_of(settings, loaded.config)
     places.check(settings, [state_dir, *([hub_dir] if hub_dir else [])])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hf_watch.control.pauses import Pauses
     from hf_watch.model import Destination
     from hf_watch.rules.mapping import Mapping
-    from hf_watch.settings import TargetSettings
+    from hf_watch.settings.settings import TargetSettings
     from hf_watch.threads.inbox import Inbox
     from hf_watch.threads.status import WorkerStatus
 

@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hf_watch.disk.relocation import name_new
 from hf_watch.errors import HfWatchError
 from hf_watch.paths import printable
-from hf_watch.relocation import name_new
 from hf_watch.rules.mapping import Unpublishable
 
 if TYPE_CHECKING:

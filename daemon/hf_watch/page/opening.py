@@ -21,7 +21,7 @@ from hf_watch.page.landing import sweep
 from hf_watch.page.metrics import Metrics, Standing
 from hf_watch.page.recent import MINUTE_S, MINUTES, Recent, past_minutes
 from hf_watch.page.routes import OPEN_PATHS, Page, PageLimits
-from hf_watch.setting_values import split_address
+from hf_watch.settings.values import split_address
 
 if TYPE_CHECKING:
     import socket
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from hf_watch.control.api import Api
     from hf_watch.page.recent import Minute
-    from hf_watch.settings import HttpSettings
+    from hf_watch.settings.settings import HttpSettings
     from hf_watch.threads.measured import Measured
 
 log = structlog.get_logger()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hf_watch import scan
+from hf_watch.disk import scan
 from hf_watch.errors import HubError, RejectedError, RetryableError, SourceError, TooLargeError
 from hf_watch.model import Outcome
 from hf_watch.publish.parcel import Ready

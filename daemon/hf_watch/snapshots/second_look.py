@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hf_watch import scan
+from hf_watch.disk import scan
 from hf_watch.errors import NotSettledError, SourceError
 from hf_watch.model import Change, ChangeKind
 from hf_watch.rules.settle import TIMESTAMP_TICK_NS

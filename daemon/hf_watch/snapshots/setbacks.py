@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from hf_watch import relocation
+from hf_watch.disk import relocation
 from hf_watch.errors import SourceError
 from hf_watch.paths import printable
 from hf_watch.threads.measured import SetAside

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hf_watch import scan
+from hf_watch.disk import scan
 from hf_watch.errors import NotSettledError, SourceError
 from hf_watch.findings import Found, Leaving, Lost
 from hf_watch.rules import plan

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hf_watch import scan
+from hf_watch.disk import scan
 
 if TYPE_CHECKING:
-    from hf_watch.disk import Disk
-    from hf_watch.ignore_files import IgnoreFiles
+    from hf_watch.disk.disk import Disk
+    from hf_watch.disk.ignore_files import IgnoreFiles
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.ledger.rows import Root
 

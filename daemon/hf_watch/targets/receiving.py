@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from hf_watch import ignore_files, scan
+from hf_watch.disk import ignore_files, scan
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import parent
 

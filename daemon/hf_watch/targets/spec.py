@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hf_watch.rules.filters import Filter, Sizes
     from hf_watch.rules.mapping import Mapping
     from hf_watch.rules.quiet import Quiet
-    from hf_watch.setting_values import ReceiptsMode
+    from hf_watch.settings.values import ReceiptsMode
 
 USUAL_DELETES = MostDeletes(100, 0.1)
 

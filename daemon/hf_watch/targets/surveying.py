@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hf_watch import relocation, scan
 from hf_watch.dirty import ScanQueue
+from hf_watch.disk import relocation, scan
 from hf_watch.errors import SourceError
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import join, parent

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from hf_watch import scan
-from hf_watch.disk import Disk
-from hf_watch.ignore_files import IgnoreFiles
+from hf_watch.disk import scan
+from hf_watch.disk.disk import Disk
+from hf_watch.disk.ignore_files import IgnoreFiles
 from hf_watch.paths import printable
 from hf_watch.targets.ground import Ground
 from hf_watch.targets.receiving import Receiver

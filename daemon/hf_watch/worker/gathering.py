@@ -9,10 +9,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from hf_watch.disk.scan import LARGEST_BLOB_BYTES
 from hf_watch.findings import Found, Lost
 from hf_watch.model import ChangeKind, Delete, Staged
 from hf_watch.rules.plan import Limits
-from hf_watch.scan import LARGEST_BLOB_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -16,7 +16,7 @@ import httpx2
 from huggingface_hub import set_client_factory
 from huggingface_hub.utils import hf_raise_for_status
 
-from hf_watch.hub_errors import LONGEST_WAIT_S, NoAnswer, rate_limit
+from hf_watch.hub.errors import LONGEST_WAIT_S, NoAnswer, rate_limit
 from hf_watch.threads.measured import Asked, QuotaSeen, ignore
 
 if TYPE_CHECKING:

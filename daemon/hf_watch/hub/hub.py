@@ -13,8 +13,8 @@ from huggingface_hub.utils import get_session, hf_raise_for_status
 
 from hf_watch import __version__
 from hf_watch.errors import MissingEntryError, MovedError, RejectedError, SourceError, UnauthorizedError
-from hf_watch.hub_errors import CLIENT_ERRORS, Phase, translate
-from hf_watch.hub_transport import Patience, deadline, xet_deadline
+from hf_watch.hub.errors import CLIENT_ERRORS, Phase, translate
+from hf_watch.hub.transport import Patience, deadline, xet_deadline
 from hf_watch.model import Created, Delete, Outcome, Receipt, RemoteFile, RepoState, Staged
 
 if TYPE_CHECKING:

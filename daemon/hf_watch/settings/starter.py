@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from hf_watch.destinations import EXAMPLE
-from hf_watch.settings import Settings, TargetSettings
+from hf_watch.settings.destinations import EXAMPLE
+from hf_watch.settings.settings import Settings, TargetSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -24,7 +24,7 @@ from pydantic_settings.exceptions import SettingsError
 
 from hf_watch.errors import ConfigError
 from hf_watch.paths import printable
-from hf_watch.settings import Settings, Sought, TargetSettings
+from hf_watch.settings.settings import Settings, Sought, TargetSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -27,7 +27,7 @@ from hf_watch.paths import join, parent, parents, printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hf_watch.links import Links
+    from hf_watch.disk.links import Links
     from hf_watch.rules.filters import Wanted
 
 BLOCK_BYTES = 1 << 20

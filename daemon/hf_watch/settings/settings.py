@@ -1,6 +1,6 @@
 """The settings: which there are, what is allowed, and what they are by default.
 
-Frozen. Where they come from is `setting_sources`; each part of the program gets the few numbers it needs, never this.
+Frozen. Where they come from is `sources`; each part of the program gets the few numbers it needs, never this.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field, model_validator
 from hf_watch.paths import printable
 from hf_watch.rules.mapping import PLAIN, SHOWN_FIELDS
 from hf_watch.rules.pace import HUB_PER_HOUR
-from hf_watch.setting_values import (
+from hf_watch.settings.values import (
     MIB,
     Address,
     Bytes,

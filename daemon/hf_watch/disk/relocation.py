@@ -16,10 +16,10 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from hf_watch import scan
+from hf_watch.disk import scan
+from hf_watch.disk.scan import LEAVING_PREFIX
 from hf_watch.errors import SourceError
 from hf_watch.paths import parent, printable
-from hf_watch.scan import LEAVING_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from hf_watch.destinations import place_of
 from hf_watch.errors import ConfigError
 from hf_watch.paths import printable
+from hf_watch.settings.destinations import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from hf_watch.settings import Settings, TargetSettings
+    from hf_watch.settings.settings import Settings, TargetSettings
 
 APP_NAME = "hf-watch"
 SYSTEM_STATE_DIR = Path("/var/lib/hf-watch")  # systemd's, for the system's service

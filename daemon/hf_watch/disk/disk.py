@@ -10,8 +10,8 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hf_watch import scan
-from hf_watch.links import Links
+from hf_watch.disk import scan
+from hf_watch.disk.links import Links
 from hf_watch.paths import join, parent
 
 if TYPE_CHECKING:

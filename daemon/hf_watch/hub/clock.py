@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from huggingface_hub.utils import get_session
 
-from hf_watch.hub_errors import CLIENT_ERRORS
-from hf_watch.hub_transport import deadline
+from hf_watch.hub.errors import CLIENT_ERRORS
+from hf_watch.hub.transport import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
