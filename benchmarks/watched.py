@@ -30,14 +30,14 @@ SLOWER = 1.05  # allowed
 REST_S = 10.0
 MOST_MB = 15.0  # allowed at rest
 MODULES = """
-import hf_watch.assembly, hf_watch.checks, hf_watch.explain, hf_watch.hub.hub, hf_watch.preview, hf_watch.push
-import hf_watch.process.service, hf_watch.specs, huggingface_hub, sys
+import hf_watch.composition.specs, hf_watch.inspection.checks, hf_watch.inspection.explain, hf_watch.hub.hub
+import hf_watch.inspection.preview, hf_watch.push.upload, hf_watch.process.service, huggingface_hub, sys
 from hf_watch.hub.hub import HubClient
 def resident_mb():
     return int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS"))) / 1_000
 before = resident_mb()
 assert "starlette" not in sys.modules
-import hf_watch.app
+import hf_watch.composition.app
 print(resident_mb() - before)
 """
 REQUEST = b"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n"

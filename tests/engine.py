@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_watch.assembly import Assembled, DestinationSpec, Surroundings, assemble
-from hf_watch.budget import Budget
-from hf_watch.credentials import Credentials
+from hf_watch.composition.assembly import Assembled, DestinationSpec, Surroundings, assemble
 from hf_watch.ledger.ledger import Ledger
 from hf_watch.model import Destination
-from hf_watch.outage import Outage
+from hf_watch.pacing.budget import Budget
+from hf_watch.pacing.outage import Outage
 from hf_watch.rules.filters import Filter
 from hf_watch.rules.mapping import PLAIN, Mapping
 from hf_watch.rules.pace import CommitSize, Throttle, full_bucket
 from hf_watch.rules.plan import Limits, summary
 from hf_watch.settings.values import quiet_of
+from hf_watch.snapshots.credentials import Credentials
 from hf_watch.targets.spec import TargetSpec
 from hf_watch.threads.allotment import Allotment, Share
 from hf_watch.threads.inbox import Hints, Inbox
@@ -31,10 +31,10 @@ from hf_watch.threads.shortfall import Shortfall
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from hf_watch.afterwards.receipts import FileReceipt, ReceiptBook
     from hf_watch.model import Change, Gap
     from hf_watch.ports import Hub, Sink, Watch
     from hf_watch.publish.parcel import Parcel
-    from hf_watch.receipts import FileReceipt, ReceiptBook
     from hf_watch.settings.values import ReceiptsMode
     from hf_watch.snapshots.capacity import Capacity
     from hf_watch.threads.measured import Observe

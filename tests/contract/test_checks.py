@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from hf_watch import checks
-from hf_watch.checks import Check, Level
-from hf_watch.console import any_failed, checks_json, checks_text
+from hf_watch.cli.console import any_failed, checks_json, checks_text
 from hf_watch.errors import HubError, RetryableError, UnauthorizedError
 from hf_watch.hub import clock
+from hf_watch.inspection import checks
+from hf_watch.inspection.checks import Check, Level
 from hf_watch.local_hub import LocalHub
 from tests.engine import DESTINATION, target_spec
 from tests.fake_hub import FakeHub, Fault

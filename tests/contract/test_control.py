@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hf_watch import console
+from hf_watch.cli import console
 from hf_watch.control import place
 from hf_watch.control.api import OPERATIONS, openapi
 from hf_watch.control.client import UnknownPathError, connected

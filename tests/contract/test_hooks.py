@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from hf_watch import hooks
-from hf_watch.hooks import Hooks, HookSpec
+from hf_watch.afterwards import hooks
+from hf_watch.afterwards.hooks import Hooks, HookSpec
 from hf_watch.local_hub import LocalHub
 from hf_watch.logs.repeats import TOLD_FIRST
 from hf_watch.threads.measured import Missed, SetAside

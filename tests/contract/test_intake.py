@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch import intake
 from hf_watch.disk.scan import digest_of
 from hf_watch.errors import NotSettledError, SourceError
+from hf_watch.push import intake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hf_watch.afterwards.receipts import FileReceipt, Receipts
 from hf_watch.errors import LedgerError
-from hf_watch.receipts import FileReceipt, Receipts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hf_watch import specs
+from hf_watch.composition import specs
 from hf_watch.settings.settings import Settings
 
 MIB = 1 << 20

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_watch.budget import TURN_KEPT_S, Budget
-from hf_watch.outage import Outage
+from hf_watch.pacing.budget import TURN_KEPT_S, Budget
+from hf_watch.pacing.outage import Outage
 from hf_watch.rules.pace import (
     FAST_COMMIT_S,
     LONGEST_BACKOFF_S,

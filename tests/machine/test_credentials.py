@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from hf_watch.credentials import KEPT_S, SCANNED_BYTES, Credentials, is_text
 from hf_watch.errors import NotSettledError
 from hf_watch.rules.filters import Filter
+from hf_watch.snapshots.credentials import KEPT_S, SCANNED_BYTES, Credentials, is_text
 from tests.disk import fill
 from tests.engine import RULES, Engine, target_spec
 from tests.eventually import eventually

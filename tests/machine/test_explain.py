@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hf_watch.errors import RetryableError
-from hf_watch.explain import Explainer, Explanation, inside
+from hf_watch.inspection.explain import Explainer, Explanation, inside
 from hf_watch.ledger.ledger import Ledger
 from hf_watch.rules.filters import Filter, Sizes
 from tests.disk import fill

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch.explain import Explainer, inside
+from hf_watch.inspection.explain import Explainer, inside
 from hf_watch.model import Change, ChangeKind, Gap
 from tests.disk import fill
 from tests.engine import DESTINATION, Engine, target_spec

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
+from hf_watch.afterwards.receipts import Receipts
 from hf_watch.logs.repeats import TOLD_FIRST
-from hf_watch.receipts import Receipts
 from hf_watch.targets.surveying import MOST_WAITING
 from tests.disk import fill, numbered, without_privileges
 from tests.engine import Engine, target_spec

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch.console import plan_json, plan_text
+from hf_watch.cli.console import plan_json, plan_text
 from hf_watch.errors import MissingRepoError
+from hf_watch.inspection.preview import Estimate, Preview, Previewer, estimate, inside_bytes, settle_clashes
 from hf_watch.ledger.ledger import Ledger
-from hf_watch.preview import Estimate, Preview, Previewer, estimate, inside_bytes, settle_clashes
 from hf_watch.rules.forecast import Backlog, Forecast, forecast
 from hf_watch.rules.pace import CommitSize, full_bucket
 from hf_watch.rules.plan import Limits

@@ -5,9 +5,9 @@ from collections import deque
 
 import pytest
 
-from hf_watch import intake
 from hf_watch.errors import AmbiguousError, HubError, MissingRepoError, RejectedError, RetryableError, UnreachableError
-from hf_watch.push import MOST_ATTEMPTS, Pusher
+from hf_watch.push import intake
+from hf_watch.push.upload import MOST_ATTEMPTS, Pusher
 from tests.fake_hub import FakeHub, Fault, lost_answer
 
 LIMITS = intake.IntakeLimits(1_000, 1_000)

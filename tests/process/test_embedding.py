@@ -16,7 +16,7 @@ import structlog
 from huggingface_hub.utils import _http
 
 import hf_watch
-from hf_watch.embedding import NotPublishedError
+from hf_watch.embedding.watching import NotPublishedError
 from hf_watch.errors import HfWatchError
 from hf_watch.local_hub import LocalHub
 from hf_watch.local_hub.faults import Fault
@@ -253,6 +253,6 @@ def companions(place: Path) -> list[str]:
             command = each.read_bytes()
         except OSError:
             continue
-        if b"hf_watch.beside" in command and os.fsencode(place) in command:
+        if b"hf_watch.embedding.beside" in command and os.fsencode(place) in command:
             found.append(command.decode(errors="replace"))
     return found

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_watch.dirty import MOST_DIRECTORIES, ScanQueue
 from hf_watch.paths import within
+from hf_watch.targets.dirty import MOST_DIRECTORIES, ScanQueue
 
 DIRECTORIES = st.lists(st.sampled_from("ab"), max_size=4).map("/".join)
 

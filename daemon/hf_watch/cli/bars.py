@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
 from hf_watch.cli import frames
-from hf_watch.console import duration_text, size_text
+from hf_watch.cli.console import duration_text, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from hf_watch import console
-from hf_watch.cli import exit_codes
+from hf_watch.cli import console, exit_codes
 from hf_watch.cli.surroundings import ENV_FILE
 from hf_watch.errors import ConfigError, NotRunningError
 from hf_watch.logs import logs

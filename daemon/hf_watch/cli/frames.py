@@ -10,7 +10,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from hf_watch.console import age_text, next_cell, size_text, standing_cells
+from hf_watch.cli.console import age_text, next_cell, size_text, standing_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

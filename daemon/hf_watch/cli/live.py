@@ -15,8 +15,8 @@ from rich.text import Text
 
 from hf_watch.cli import frames
 from hf_watch.cli.bars import Bars
+from hf_watch.cli.console import size_text
 from hf_watch.cli.painter import Painter
-from hf_watch.console import size_text
 from hf_watch.control import view
 from hf_watch.control.tallies import Tallies
 from hf_watch.errors import LedgerError

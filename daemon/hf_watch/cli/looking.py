@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hf_watch import checks, console
-from hf_watch.cli import exit_codes
+from hf_watch.cli import console, exit_codes
 from hf_watch.cli.options import common_options
 from hf_watch.cli.surroundings import ENV_FILE, app_of
 from hf_watch.errors import NotRunningError
+from hf_watch.inspection import checks
 from hf_watch.settings import places, sources, starter
 from hf_watch.settings.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hf_watch.app import App
-    from hf_watch.console import Turns
-    from hf_watch.explain import Explanation
+    from hf_watch.cli.console import Turns
+    from hf_watch.composition.app import App
+    from hf_watch.inspection.explain import Explanation
 
 
 @click.command()

@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hf_watch import console, intake
+from hf_watch.cli import console
 from hf_watch.cli.options import DEFAULT_HUB, common_options, offer
 from hf_watch.cli.surroundings import ENV_FILE, app_of, endpoint_of, hub_dir_of, look_for_token, read_again
 from hf_watch.logs import logs
 from hf_watch.paths import printable
+from hf_watch.push import intake
 from hf_watch.settings import sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hf_watch.app import App
     from hf_watch.cli.live import PushPicture
+    from hf_watch.composition.app import App
     from hf_watch.model import Upload
 
 MOST_PUSHED_BYTES = 5 << 30
@@ -92,7 +93,7 @@ def push(
     with ExitStack() as opened:
         endpoint = opened.enter_context(endpoint_of(hub_dir_of(local) if local is not None else None))
         look_for_token()
-        from hf_watch.app import PushTo  # noqa: PLC0415  it imports the client
+        from hf_watch.composition.app import PushTo  # noqa: PLC0415  it imports the client
 
         place = PushTo(dest, endpoint, create_repo=create_repo or local is not None)
         limits = intake.IntakeLimits(INLINE_BYTES, max_bytes)

@@ -22,8 +22,8 @@ from hf_watch.settings import places, sources
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hf_watch.app import App
-    from hf_watch.composer import Endpoint
+    from hf_watch.composition.app import App
+    from hf_watch.composition.composer import Endpoint
     from hf_watch.settings.settings import Settings
 
 ENV_FILE = Path(".env")
@@ -43,7 +43,7 @@ def app_of(options: dict[str, Any], *, needs_token: bool = True) -> Iterator[App
         no_token = why_no_token()
         if no_token is not None and needs_token:
             raise ConfigError(no_token)
-        from hf_watch.app import App  # noqa: PLC0415  it imports the client
+        from hf_watch.composition.app import App  # noqa: PLC0415  it imports the client
 
         yield App(settings, state_dir, endpoint, no_token)
 
@@ -81,7 +81,7 @@ def endpoint_of(hub_dir: Path | None) -> Iterator[Endpoint]:
     if hub_dir is None:
         from huggingface_hub import constants  # noqa: PLC0415  it reads the environment, which is ready now
 
-        from hf_watch.composer import Endpoint  # noqa: PLC0415  as above
+        from hf_watch.composition.composer import Endpoint  # noqa: PLC0415  as above
 
         if not constants.ENDPOINT.startswith(("http://", "https://")):
             raise ConfigError(f"HF_ENDPOINT = {constants.ENDPOINT!r}: it should begin with https:// or http://")
@@ -95,7 +95,7 @@ def endpoint_of(hub_dir: Path | None) -> Iterator[Endpoint]:
             opened.enter_context(hub)
         os.environ["HF_ENDPOINT"] = hub.url
         os.environ["HF_TOKEN"] = LOCAL_TOKEN  # a real one has no business there
-        from hf_watch.composer import Endpoint  # noqa: PLC0415  as above
+        from hf_watch.composition.composer import Endpoint  # noqa: PLC0415  as above
 
         click.echo(f"local Hub: {hub.url}, kept in {hub_dir}; each repo's files: {hub_dir}/repos", err=True)
         yield Endpoint.local(hub_dir, hub.url)

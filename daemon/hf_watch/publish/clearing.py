@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hf_watch.errors import SourceError
-from hf_watch.findings import Found, Lost
 from hf_watch.model import Delete, Outcome, Staged
 from hf_watch.publish.parcel import Ready
+from hf_watch.targets.findings import Found, Lost
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence

@@ -6,9 +6,9 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hf_watch.findings import Found, Lost
 from hf_watch.ledger.rows import Intended
 from hf_watch.model import Delete, Staged
+from hf_watch.targets.findings import Found, Lost
 from hf_watch.threads.measured import Delivery, Published
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from hf_watch.errors import AmbiguousError, HubError, MovedError, RejectedError, RetryableError, TooLargeError
-from hf_watch.findings import Found, Lost
 from hf_watch.model import Batch, Delete
 from hf_watch.publish.parcel import Parcel, packed
 from hf_watch.rules import plan
+from hf_watch.targets.findings import Found, Lost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

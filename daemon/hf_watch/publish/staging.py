@@ -15,13 +15,13 @@ from hf_watch.threads.measured import Skipped
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from hf_watch.findings import Found
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.model import Staged
     from hf_watch.ports import Hub
     from hf_watch.publish.unanswered import Unanswered
     from hf_watch.snapshots.recording import Recorder
     from hf_watch.snapshots.setbacks import Setbacks
+    from hf_watch.targets.findings import Found
     from hf_watch.threads.measured import Observe
 
 NOT_HELD_REASON = "the Hub wants it inside the commit, and it is larger than memory.inline_bytes"

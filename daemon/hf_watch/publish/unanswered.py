@@ -9,9 +9,9 @@ import structlog
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from hf_watch.findings import Found, Lost
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.ports import Hub
+    from hf_watch.targets.findings import Found, Lost
 
 log = structlog.get_logger()
 

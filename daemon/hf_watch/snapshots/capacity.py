@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from hf_watch.paths import parent
 
 if TYPE_CHECKING:
-    from hf_watch.findings import Found
     from hf_watch.ledger.ledger import Ledger
+    from hf_watch.targets.findings import Found
 
 MOST_ENTRIES = 10_000  # of a folder, as the Hub's documentation has it; so are the next two
 MOST_FILES = 100_000  # of a repo

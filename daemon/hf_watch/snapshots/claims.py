@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hf_watch.findings import Found
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.model import Fingerprint
+    from hf_watch.targets.findings import Found
     from hf_watch.targets.target import Target
 
 

@@ -13,13 +13,13 @@ from hf_watch.snapshots.right_of_way import TAKEN_REASON, Way
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hf_watch.findings import Found
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.model import Fingerprint, Snapshot
     from hf_watch.rules.settle import Waiting
     from hf_watch.snapshots.claims import Claims
     from hf_watch.snapshots.right_of_way import RightOfWay
     from hf_watch.snapshots.setbacks import Setbacks
+    from hf_watch.targets.findings import Found
     from hf_watch.targets.target import Target
 
 SAME_AGAIN_S = 1.0  # of two files with one content and one repo path, the second goes after the first

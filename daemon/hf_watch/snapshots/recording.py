@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from hf_watch.receipts import FileReceipt
+from hf_watch.afterwards.receipts import FileReceipt
 from hf_watch.threads.measured import Skipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from hf_watch.after_upload import AfterUpload
-    from hf_watch.findings import Found
+    from hf_watch.afterwards.after_upload import AfterUpload
+    from hf_watch.afterwards.receipts import ReceiptBook
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.model import Receipt
-    from hf_watch.receipts import ReceiptBook
     from hf_watch.snapshots.second_look import SecondLook
+    from hf_watch.targets.findings import Found
     from hf_watch.targets.target import Target
     from hf_watch.threads.measured import Observe
 

@@ -6,13 +6,13 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hf_watch.credentials import LOAD_S, SCANNED_BYTES
+from hf_watch.snapshots.credentials import LOAD_S, SCANNED_BYTES
 
 if TYPE_CHECKING:
-    from hf_watch.credentials import Credentials
-    from hf_watch.findings import Found
     from hf_watch.snapshots.capacity import Capacity
+    from hf_watch.snapshots.credentials import Credentials
     from hf_watch.snapshots.setbacks import Setbacks
+    from hf_watch.targets.findings import Found
     from hf_watch.threads.pulse import Pulse
 
 

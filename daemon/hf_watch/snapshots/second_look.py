@@ -17,10 +17,10 @@ from hf_watch.rules.settle import TIMESTAMP_TICK_NS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hf_watch.after_upload import AfterUpload
-    from hf_watch.findings import Found
+    from hf_watch.afterwards.after_upload import AfterUpload
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.model import Snapshot
+    from hf_watch.targets.findings import Found
 
 TICK_S = TIMESTAMP_TICK_NS / 1e9
 LOOKS_AT_A_TIME = 200  # between two looks at the inbox

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from hf_watch.disk import scan
 from hf_watch.errors import NotSettledError, SourceError
-from hf_watch.findings import Found, Leaving, Lost
 from hf_watch.rules import plan
 from hf_watch.rules.settle import may_read
+from hf_watch.targets.findings import Found, Leaving, Lost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hf_watch.after_upload import AfterUpload
+    from hf_watch.afterwards.after_upload import AfterUpload
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.model import Fingerprint, Known, Snapshot
     from hf_watch.rules.settle import Waiting

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hf_watch.dirty import ScanQueue
 from hf_watch.disk import relocation, scan
 from hf_watch.errors import SourceError
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import join, parent
 from hf_watch.rules.plan import differences
+from hf_watch.targets.dirty import ScanQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

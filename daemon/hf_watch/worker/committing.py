@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 import structlog
 
 from hf_watch.errors import AmbiguousError, HubError, MissingRepoError, UnauthorizedError, UnreachableError
-from hf_watch.pacing import GIVE_UP_ATTEMPTS
+from hf_watch.pacing.pacing import GIVE_UP_ATTEMPTS
 from hf_watch.rules.settle import TOGETHER_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from hf_watch.after_upload import AfterUpload
-    from hf_watch.findings import Found, Lost
-    from hf_watch.pacing import Pacing
+    from hf_watch.afterwards.after_upload import AfterUpload
+    from hf_watch.pacing.pacing import Pacing
     from hf_watch.ports import Hub
     from hf_watch.publish.publisher import Publisher
     from hf_watch.publish.unanswered import Unanswered
     from hf_watch.snapshots.screening import Screening
+    from hf_watch.targets.findings import Found, Lost
     from hf_watch.targets.target import Target
     from hf_watch.worker.gathering import Gatherer
     from hf_watch.worker.opening import Opener

@@ -10,16 +10,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hf_watch.disk.scan import LARGEST_BLOB_BYTES
-from hf_watch.findings import Found, Lost
 from hf_watch.model import ChangeKind, Delete, Staged
 from hf_watch.rules.plan import Limits
+from hf_watch.targets.findings import Found, Lost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from hf_watch.budget import Budget
-    from hf_watch.deletions import DeleteGuard
-    from hf_watch.groups import Group, Groups
+    from hf_watch.pacing.budget import Budget
     from hf_watch.publish.clearing import Clearer
     from hf_watch.publish.parcel import Ready
     from hf_watch.publish.staging import Stager
@@ -29,6 +27,8 @@ if TYPE_CHECKING:
     from hf_watch.snapshots.snapshots import Snapshots
     from hf_watch.targets.target import Target
     from hf_watch.threads.allotment import Allotment
+    from hf_watch.worker.deletions import DeleteGuard
+    from hf_watch.worker.groups import Group, Groups
 
 LARGE_FILES_AT_A_TIME = 4  # handed over by path, a descriptor each: few enough for a limit of 64
 SMALL_FILES_AT_A_TIME = 1_000  # as many as a commit takes; the client asks about 256 at a time

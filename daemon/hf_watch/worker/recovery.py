@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from hf_watch.pacing import GIVE_UP_ATTEMPTS, NAMED_AGAIN_S
+from hf_watch.pacing.pacing import GIVE_UP_ATTEMPTS, NAMED_AGAIN_S
 from hf_watch.rules.pace import backoff_s
 
 if TYPE_CHECKING:

@@ -8,19 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hf_watch.findings import Found
+from hf_watch.targets.findings import Found
 from hf_watch.threads.status import Sending, TargetStatus, WorkerStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from hf_watch.deletions import DeleteGuard
-    from hf_watch.findings import Lost
-    from hf_watch.pacing import Pacing
+    from hf_watch.pacing.pacing import Pacing
     from hf_watch.publish.parcel import Parcel
     from hf_watch.publish.publisher import Publisher
     from hf_watch.rules.settle import Waiting
+    from hf_watch.targets.findings import Lost
     from hf_watch.targets.target import Target
+    from hf_watch.worker.deletions import DeleteGuard
     from hf_watch.worker.recovery import Recovery
 
 LISTED_EVERY_S = 1.0

@@ -27,12 +27,12 @@ from hf_watch.threads.status import TargetState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from hf_watch.deletions import DeleteGuard
     from hf_watch.ledger.ledger import Ledger
-    from hf_watch.pacing import Pacing
+    from hf_watch.pacing.pacing import Pacing
     from hf_watch.publish.publisher import Publisher
     from hf_watch.rules.settle import Waiting
     from hf_watch.targets.target import Target
+    from hf_watch.worker.deletions import DeleteGuard
 
 COOKIE_WAIT_S = 5.0  # a watch that is alive tells within milliseconds; the scan finds everything all the same
 MOST_LISTED = 1_000  # paths that an answer names

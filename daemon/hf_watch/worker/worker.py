@@ -10,14 +10,14 @@ from hf_watch.errors import LedgerError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from hf_watch.deletions import DeleteGuard
-    from hf_watch.findings import Found, Lost
     from hf_watch.snapshots.recording import Recorder
     from hf_watch.snapshots.screening import Screening
+    from hf_watch.targets.findings import Found, Lost
     from hf_watch.targets.target import Target
     from hf_watch.threads.inbox import Hints, Inbox
     from hf_watch.threads.pulse import Pulse
     from hf_watch.worker.committing import Committer
+    from hf_watch.worker.deletions import DeleteGuard
     from hf_watch.worker.recovery import Recovery
     from hf_watch.worker.reporting import Reporter
     from hf_watch.worker.steering import Steering

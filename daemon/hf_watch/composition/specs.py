@@ -6,8 +6,8 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hf_watch.assembly import DestinationSpec
-from hf_watch.hooks import HookSpec
+from hf_watch.afterwards.hooks import HookSpec
+from hf_watch.composition.assembly import DestinationSpec
 from hf_watch.rules.filters import NOTHING, Filter, Sizes
 from hf_watch.rules.mapping import Mapping
 from hf_watch.rules.pace import CommitSize

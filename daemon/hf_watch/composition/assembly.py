@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from hf_watch.after_upload import AfterUpload
-from hf_watch.deletions import DeleteGuard
-from hf_watch.groups import Groups
+from hf_watch.afterwards.after_upload import AfterUpload
 from hf_watch.hub.attended import AttendedHub
 from hf_watch.logs.journal import Journal
-from hf_watch.pacing import Pacing
+from hf_watch.pacing.pacing import Pacing
 from hf_watch.publish.clearing import Clearer
 from hf_watch.publish.publisher import Publisher
 from hf_watch.publish.staging import Stager
@@ -37,7 +35,9 @@ from hf_watch.threads.commands import ConfirmDeletes
 from hf_watch.threads.measured import ignore
 from hf_watch.threads.pulse import Pulse
 from hf_watch.worker.committing import Committer
+from hf_watch.worker.deletions import DeleteGuard
 from hf_watch.worker.gathering import Gatherer
+from hf_watch.worker.groups import Groups
 from hf_watch.worker.opening import Opener
 from hf_watch.worker.recovery import Recovery
 from hf_watch.worker.reporting import Reporter
@@ -47,15 +47,15 @@ from hf_watch.worker.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hf_watch.budget import Budget
-    from hf_watch.credentials import Credentials
+    from hf_watch.afterwards.receipts import ReceiptBook
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.model import Destination
-    from hf_watch.outage import Outage
+    from hf_watch.pacing.budget import Budget
+    from hf_watch.pacing.outage import Outage
     from hf_watch.ports import Hub, Sink, Watch
     from hf_watch.publish.parcel import Parcel
-    from hf_watch.receipts import ReceiptBook
     from hf_watch.rules.pace import CommitSize
+    from hf_watch.snapshots.credentials import Credentials
     from hf_watch.targets.spec import TargetSpec
     from hf_watch.threads.allotment import Allotment
     from hf_watch.threads.inbox import Inbox

@@ -20,8 +20,8 @@ from hf_watch.paths import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Sequence
 
-    from hf_watch.findings import Lost
     from hf_watch.ledger.ledger import Ledger
+    from hf_watch.targets.findings import Lost
     from hf_watch.targets.target import Target
 
 log = structlog.get_logger()

@@ -31,8 +31,8 @@ from hf_watch.threads.measured import SetAside
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from hf_watch.afterwards.receipts import FileReceipt
     from hf_watch.logs.repeats import Repeated
-    from hf_watch.receipts import FileReceipt
     from hf_watch.threads.measured import Measured
 
 log = structlog.get_logger()

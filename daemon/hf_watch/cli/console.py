@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from hf_watch.checks import Level
+from hf_watch.inspection.checks import Level
 from hf_watch.paths import printable
 from hf_watch.rules.filters import PARTIAL_NAMES, PRIVATE_DIRECTORIES
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from hf_watch.checks import Check
     from hf_watch.control.contract import CommitsView, DoneView, FilesView, FlushView, StatusView, TargetView, TurnView
-    from hf_watch.explain import Explanation
+    from hf_watch.inspection.checks import Check
+    from hf_watch.inspection.explain import Explanation
+    from hf_watch.inspection.preview import Estimate, Item, Preview
     from hf_watch.model import Receipt, Upload
-    from hf_watch.preview import Estimate, Item, Preview
     from hf_watch.settings.settings import Settings
 
     Turns = Mapping[tuple[str, str], TurnView]  # by target and path

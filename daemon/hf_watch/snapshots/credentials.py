@@ -28,7 +28,7 @@ SCANNED_BYTES = 1 << 20
 BINARY_BYTES = 8_000  # a NUL among the first ones: binary, as git has it
 CONTROL = bytes(sorted({*range(32), 127} - {*b"\t\n\f\r\x1b"}))
 MOST_CONTROL = 0.02  # of a text; a tenth of random bytes
-COMPILE = (sys.executable, "-P", "-m", "hf_watch.credentials")  # and the directory for what was compiled
+COMPILE = (sys.executable, "-P", "-m", "hf_watch.snapshots.credentials")  # and the directory for what was compiled
 KEPT_S = 300.0  # the rules, after the last text: loading them again takes a third of a second
 LOAD_S = 120.0  # compiling takes three seconds once, loading a third of one; a busy machine is slower
 

@@ -19,7 +19,12 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMAND = (sys.executable, "-P", "-m", "hf_watch.beside")  # -P: a module of the host's directory is not the daemon's
+COMMAND = (
+    sys.executable,
+    "-P",
+    "-m",
+    "hf_watch.embedding.beside",
+)  # -P: a module of the host's directory is not the daemon's
 INSIDE = "_HF_WATCH_BESIDE"  # set for the daemon: a module that it imports all the same may call `watch`
 STOP_S = 60.0
 LISTEN_S = 0.5

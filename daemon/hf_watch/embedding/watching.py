@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Self
 
 import platformdirs
 
-from hf_watch.companion import INSIDE, Companion
 from hf_watch.control.client import connected
+from hf_watch.embedding.companion import INSIDE, Companion
 from hf_watch.errors import HfWatchError, NotRunningError
 from hf_watch.settings.settings import TargetSettings
 

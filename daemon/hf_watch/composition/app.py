@@ -9,8 +9,8 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hf_watch import checks, explain, preview, specs
-from hf_watch.composer import LEDGER_NAME, Composer, Endpoint, Mode, new_budget
+from hf_watch.composition import specs
+from hf_watch.composition.composer import LEDGER_NAME, Composer, Endpoint, Mode, new_budget
 from hf_watch.control.daemon import Daemon, Roster
 from hf_watch.control.heartbeat import Heartbeat
 from hf_watch.control.pauses import Bound, Pauses
@@ -19,13 +19,14 @@ from hf_watch.errors import ConfigError, SourceError
 from hf_watch.hub import clock
 from hf_watch.hub.hub import HubClient
 from hf_watch.hub.transport import install_client
+from hf_watch.inspection import checks, explain, preview
 from hf_watch.ledger.ledger import Ledger
 from hf_watch.page.opening import Tracked, page_spec
 from hf_watch.page.opening import opened as page_opened
 from hf_watch.paths import printable
 from hf_watch.process import allocator, state_lock
 from hf_watch.process.service import Service, block_signals
-from hf_watch.push import Pusher
+from hf_watch.push.upload import Pusher
 from hf_watch.rules.forecast import Backlog, forecast
 from hf_watch.rules.mapping import Unpublishable, repo_path
 from hf_watch.settings.destinations import place_of
@@ -38,11 +39,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from hf_watch.composition.specs import Targets
     from hf_watch.control.server import Door, Duty
     from hf_watch.model import Destination, Receipt, Upload
     from hf_watch.page.opening import PageSpec
     from hf_watch.settings.settings import Settings
-    from hf_watch.specs import Targets
 
 PAUSES_NAME = "paused.json"
 FIXED = ("state_dir", "hooks", "health", "http")  # settings of what is opened once, at the start

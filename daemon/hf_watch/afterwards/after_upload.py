@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from hf_watch.afterwards.receipts import SIDECAR_SUFFIX
 from hf_watch.disk import relocation, scan
 from hf_watch.errors import SourceError
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import parent
-from hf_watch.receipts import SIDECAR_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from hf_watch.findings import Found, Leaving
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.model import RemoteFile
     from hf_watch.ports import Hub
+    from hf_watch.targets.findings import Found, Leaving
     from hf_watch.targets.target import Target
 
 log = structlog.get_logger()

@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from hf_watch import specs
-from hf_watch.assembly import Assembled, Surroundings, assemble
-from hf_watch.budget import Budget
+from hf_watch.afterwards.hooks import Hooks
+from hf_watch.afterwards.receipts import Receipts
+from hf_watch.composition import specs
+from hf_watch.composition.assembly import Assembled, Surroundings, assemble
 from hf_watch.control.daemon import Roster, Steered
-from hf_watch.credentials import Credentials
-from hf_watch.hooks import Hooks
 from hf_watch.hub.hub import HubClient
 from hf_watch.ledger.ledger import Ledger
-from hf_watch.outage import Outage
+from hf_watch.pacing.budget import Budget
+from hf_watch.pacing.outage import Outage
 from hf_watch.paths import printable
 from hf_watch.process.service import JobSpec, ServiceSpec
-from hf_watch.receipts import Receipts
 from hf_watch.rules.pace import Throttle, full_bucket
 from hf_watch.rules.plan import summary
 from hf_watch.settings import places
+from hf_watch.snapshots.credentials import Credentials
 from hf_watch.threads.allotment import Allotment
 from hf_watch.threads.commands import Pause
 from hf_watch.threads.inbox import Inbox
@@ -38,16 +38,16 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
 
-    from hf_watch.assembly import WatchOf
+    from hf_watch.afterwards.hooks import HookSpec
+    from hf_watch.composition.assembly import WatchOf
+    from hf_watch.composition.specs import Targets
     from hf_watch.control.pauses import Pauses
-    from hf_watch.hooks import HookSpec
     from hf_watch.model import Destination
     from hf_watch.ports import Sink
     from hf_watch.process.service import Job
     from hf_watch.publish.parcel import Parcel
     from hf_watch.rules.filters import Filter
     from hf_watch.settings.settings import Settings, TargetSettings
-    from hf_watch.specs import Targets
     from hf_watch.targets.spec import TargetSpec
     from hf_watch.threads.measured import Observe
     from hf_watch.threads.pulse import Pulse

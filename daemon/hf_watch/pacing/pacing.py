@@ -17,10 +17,10 @@ from hf_watch.threads.measured import PutOff
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from hf_watch.budget import Budget
     from hf_watch.errors import HubError
     from hf_watch.logs.repeats import Repeated
-    from hf_watch.outage import Outage
+    from hf_watch.pacing.budget import Budget
+    from hf_watch.pacing.outage import Outage
     from hf_watch.threads.measured import Observe
 
 log = structlog.get_logger()

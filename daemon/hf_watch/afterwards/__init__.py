@@ -1,0 +1,1 @@
+"""What follows a publication: the receipt, the hooks, and what becomes of the source file."""
