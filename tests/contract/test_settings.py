@@ -158,13 +158,13 @@ def test_source_and_dest_replace_the_targets_of_the_file() -> None:
         (TARGET + 'commit_message = "\\u0000"\n', "target[0].commit_message: '\\x00' holds a NUL"),
         ('state_dir = ""\n' + TARGET, "state_dir: '' names no directory"),
         ("commit = 3\n" + TARGET, "commit = 3"),
-        (TARGET + "quiet_s = true\n", "hf-watch.toml: target[0].quiet_s = True: it should be a valid number"),
-        (TARGET + 'quiet_s = "0.5"\n', "target[0].quiet_s = '0.5': it should be a valid number"),
-        (TARGET + 'hidden = "true"\n', "target[0].hidden = 'true': it should be a valid boolean"),
-        (TARGET + "publish_open = 1\n", "target[0].publish_open = 1: it should be a valid boolean"),
-        (TARGET + "[commit]\nmax_files = 10.0\n", "commit.max_files = 10.0: it should be a valid integer"),
+        (TARGET + "quiet_s = true\n", "hf-watch.toml: target[0].quiet_s = True: it should be a number"),
+        (TARGET + 'quiet_s = "0.5"\n', "target[0].quiet_s = '0.5': it should be a number"),
+        (TARGET + 'hidden = "true"\n', "target[0].hidden = 'true': it should be true or false"),
+        (TARGET + "publish_open = 1\n", "target[0].publish_open = 1: it should be true or false"),
+        (TARGET + "[commit]\nmax_files = 10.0\n", "commit.max_files = 10.0: it should be a whole number"),
         (TARGET + "max_size = true\n", "target[0].max_size = True: it should be bytes, or a size like 64 MiB"),
-        ("shutdown_s = false\n" + TARGET, "hf-watch.toml: shutdown_s = False: it should be a valid number"),
+        ("shutdown_s = false\n" + TARGET, "hf-watch.toml: shutdown_s = False: it should be a number"),
     ],
 )
 def test_a_mistake_in_toml_is_a_line_with_key_value_and_what_is_allowed(toml: str, said: str) -> None:
@@ -224,9 +224,9 @@ def test_quiet_s_may_be_a_table_by_size_wherever_it_is_said(monkeypatch: pytest.
         ('{ 0 = 1, "-1" = 30 }', "'-1' is no number of bytes"),
         ('{ 0 = 1, "0 B" = 30 }', "it names one size twice"),
         ("{ 0 = -1 }", "target[0].quiet_s = -1: it should be greater than or equal to 0"),
-        ("{ 0 = true }", "target[0].quiet_s = True: it should be a valid number"),
+        ("{ 0 = true }", "target[0].quiet_s = True: it should be a number"),
         ('{ 0 = 1, "1 GiB" = 61 }', "quiet_s = 61 is above max_wait_s = 60"),
-        ("[1]", "target[0].quiet_s = [1]: it should be a valid number"),
+        ("[1]", "target[0].quiet_s = [1]: it should be a number"),
     ],
 )
 def test_a_table_by_size_that_says_nothing_sensible_is_refused(value: str, said: str) -> None:
@@ -236,7 +236,7 @@ def test_a_table_by_size_that_says_nothing_sensible_is_refused(value: str, said:
 def test_a_table_by_size_that_is_no_json_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_WATCH_QUIET_S", "{0: 1}")
     said = _mistake({"source": "/srv/drop", "dest": DEST})
-    assert said == 'HF_WATCH_QUIET_S: target[0].quiet_s: it should be seconds, or JSON like {"0": 1, "1 GiB": 30}'
+    assert said == 'HF_WATCH_QUIET_S: it should be seconds, or JSON like {"0": 1, "1 GiB": 30}'
 
 
 def test_the_schema_says_that_quiet_s_is_a_number_or_a_table_of_numbers() -> None:
@@ -263,14 +263,14 @@ def test_an_unknown_variable_is_named_with_the_nearest_known_one(monkeypatch: py
 
 
 def test_what_is_not_utf_8_or_not_printable_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "target[0].dest: 'hf://a/b/\\udcff' is not UTF-8" in _mistake({"source": "/x", "dest": "hf://a/b/\udcff"})
+    assert "DEST: 'hf://a/b/\\udcff' is not UTF-8" in _mistake({"source": "/x", "dest": "hf://a/b/\udcff"})
     monkeypatch.setenv("HF_WATCH_A\nB", "1")
     assert _mistake().startswith("environment: HF_WATCH_A\\nB is unknown")
 
 
 def test_a_wrong_value_names_the_variable_it_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_WATCH_SHUTDOWN_S", "soon")
-    assert _mistake(toml=TARGET).startswith("HF_WATCH_SHUTDOWN_S: shutdown_s = 'soon': it should be a valid number")
+    assert _mistake(toml=TARGET).startswith("HF_WATCH_SHUTDOWN_S = 'soon': it should be a number")
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,9 @@ def test_a_home_directory_may_be_written_with_a_tilde(monkeypatch: pytest.Monkey
 
 def test_half_a_target_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_WATCH_QUIET_S", "3")
-    assert _mistake(toml=TARGET) == "HF_WATCH_QUIET_S: quiet_s is for one target, and its source is missing"
+    assert (
+        _mistake(toml=TARGET) == "HF_WATCH_QUIET_S is for one target, given by SOURCE and DEST, and SOURCE is missing"
+    )
 
 
 def test_nothing_to_watch_says_what_to_give() -> None:
@@ -353,7 +355,7 @@ def _settings_or_a_mistake(options: dict[str, Any], config: Path | None, env_fil
     """Whatever is given: settings that can be used, or a line a mistake."""
     try:
         loaded = load(options, config, env_file)
-        places.check(loaded.settings, [places.state_dir_of(loaded.settings, loaded.config)])
+        places.check(loaded.settings, {"state_dir": places.state_dir_of(loaded.settings, loaded.config)})
         said = "nothing"
     except ConfigError as error:
         said = str(error)
@@ -436,13 +438,15 @@ def test_destinations_are_what_the_hub_s_own_tools_take(
 @pytest.mark.parametrize(
     ("dest", "said"),
     [
-        ("hf://buckets/acme/b", "bucket, not yet supported"),
-        ("hf://kernels/acme/k", "kernel, not yet supported"),
-        ("hf://acme", "not a destination"),
-        ("s3://acme/b", "not a destination"),
-        ("", "not a destination"),
-        ("hf://datasets/acme/drop/../x", "a path that the Hub refuses"),
-        ("hf://datasets/acme/drop/.git/x", "a path that the Hub refuses"),
+        ("hf://buckets/acme/b", "a bucket is not yet supported"),
+        ("hf://kernels/acme/k", "a kernel is not yet supported"),
+        ("hf://acme", "repository id must be 'namespace/name'"),
+        ("s3://acme/b", "'s3://acme/b': it should be hf://[datasets/|spaces/]OWNER/NAME"),
+        ("x/y", "'x/y': it should be hf://[datasets/|spaces/]OWNER/NAME"),
+        ("hf://dataset/acme/drop/x", "Did you mean 'datasets/'?; it should be hf://"),
+        ("", "'': it should be"),
+        ("hf://datasets/acme/drop/../x", "the Hub refuses this path"),
+        ("hf://datasets/acme/drop/.git/x", "the Hub refuses this path"),
     ],
 )
 def test_other_destinations_are_refused_in_one_line(dest: str, said: str) -> None:
@@ -452,9 +456,10 @@ def test_other_destinations_are_refused_in_one_line(dest: str, said: str) -> Non
     assert "\n" not in str(caught.value)
 
 
-def _places_mistake(toml: str, written: list[Path]) -> str:
+def _places_mistake(toml: str, written: dict[str, Path]) -> str:
+    loaded = _load(toml=toml)
     with pytest.raises(ConfigError) as caught:
-        places.check(_load(toml=toml).settings, written)
+        places.check(loaded.settings, written, loaded.origins)
     return str(caught.value)
 
 
@@ -462,31 +467,65 @@ def _target(source: Path, dest: str = DEST) -> str:
     return f'[[target]]\nsource = "{source}"\ndest = "{dest}"\n'
 
 
+@pytest.mark.parametrize(
+    ("way", "name"),
+    [("toml", "hf-watch.toml: target[0].{}"), ("environment", "HF_WATCH_{}"), ("dotenv", ".env: HF_WATCH_{}"),
+     ("arguments", "{}")],
+)  # fmt: skip
+def test_a_wrong_source_and_dest_are_named_as_they_were_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str, name: str
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    if way == "environment":
+        monkeypatch.setenv("HF_WATCH_SOURCE", str(file))
+        monkeypatch.setenv("HF_WATCH_DEST", "x/y")
+    loaded = _load(
+        {"source": str(file), "dest": "x/y"} if way == "arguments" else {},
+        toml=_target(file, "x/y") if way == "toml" else None,
+        dotenv=f"HF_WATCH_SOURCE={file}\nHF_WATCH_DEST=x/y\n" if way == "dotenv" else None,
+    )
+    source, dest = (name.format(key if way == "toml" else key.upper()) for key in ("source", "dest"))
+    with pytest.raises(ConfigError) as caught:
+        places.check(loaded.settings, {"state_dir": file / "state"}, loaded.origins)
+    no_directory, no_uri, fed_back = str(caught.value).splitlines()
+    assert no_directory == f"{source} = '{file}': it is a file; it should be a directory"
+    assert no_uri.startswith(f"{dest} = 'x/y': it should be hf://[datasets/|spaces/]OWNER/NAME[@REVISION][/PATH], like")
+    assert fed_back.startswith(f"state_dir = '{file}/state': it lies inside {source.rpartition(': ')[2]}, and what is")
+
+
+def test_what_does_not_go_together_is_named_as_it_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"source": "/srv/drop", "dest": DEST}
+    assert _mistake({**given, "quiet_s": "99"}).startswith("--quiet-s: quiet_s = 99 is above max_wait_s = 60")
+    monkeypatch.setenv("HF_WATCH_MEMORY__INLINE_BYTES", "1GiB")
+    assert _mistake(given).startswith("HF_WATCH_MEMORY__INLINE_BYTES: inline_bytes = 1073741824 is above budget_bytes")
+
+
 def test_directories_that_would_feed_each_other_are_refused(tmp_path: Path) -> None:
     outer, inner, file = tmp_path / "outer", tmp_path / "outer/inner", tmp_path / "file"
     inner.mkdir(parents=True)
     file.write_text("")
-    assert "it is a file" in _places_mistake(_target(file), [])
-    assert "target[1].source" in _places_mistake(_target(outer) + _target(inner, "hf://acme/other"), [])
-    assert "the same source and dest as target[0]" in _places_mistake(_target(outer) + _target(outer), [])
-    assert "would be published" in _places_mistake(_target(outer), [outer / "state"])
+    assert "it is a file" in _places_mistake(_target(file), {})
+    assert "target[1].source" in _places_mistake(_target(outer) + _target(inner, "hf://acme/other"), {})
+    assert "the same source and dest as target[0]" in _places_mistake(_target(outer) + _target(outer), {})
+    assert "would be published" in _places_mistake(_target(outer), {"state_dir": outer / "state"})
     (tmp_path / "link").symlink_to(outer)
-    assert "would be published" in _places_mistake(_target(tmp_path / "link"), [outer / "state"])
-    assert "target[0].dest: 'hf://nonsense'" in _places_mistake(_target(outer, "hf://nonsense"), [])
+    assert "would be published" in _places_mistake(_target(tmp_path / "link"), {"state_dir": outer / "state"})
+    assert "hf-watch.toml: target[0].dest = 'hf://nonsense'" in _places_mistake(_target(outer, "hf://nonsense"), {})
 
 
 def test_a_place_that_cannot_be_looked_at_is_no_crash(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     for source in (tmp_path / "loop", tmp_path / ("long" * 100), tmp_path / "\udcff"):
         loaded = _load({"source": str(source), "dest": DEST})
-        places.check(loaded.settings, [tmp_path / "state"])
+        places.check(loaded.settings, {"state_dir": tmp_path / "state"})
         assert places.state_dir_of(loaded.settings, loaded.config).parent == tmp_path / "state/hf-watch"
         assert [name.isprintable() for name, _ in loaded.settings.named_targets()] == [True]
 
 
 def test_one_directory_may_go_to_two_places_and_may_be_missing(tmp_path: Path) -> None:
     settings = _load(toml=_target(tmp_path / "drop") + _target(tmp_path / "drop", "hf://acme/other")).settings
-    places.check(settings, [tmp_path / "state"])
+    places.check(settings, {"state_dir": tmp_path / "state"})
     assert [name for name, _ in settings.named_targets()] == ["drop", "drop-2"]
 
 
@@ -546,5 +585,5 @@ def test_without_a_target_any_daemon_of_the_user_will_do(tmp_path: Path) -> None
 
 
 def test_half_a_target_finds_nobody() -> None:
-    with pytest.raises(ConfigError, match="SOURCE DEST: source is for one target, and its dest is missing"):
+    with pytest.raises(ConfigError, match="SOURCE is for one target, given by SOURCE and DEST, and DEST is missing"):
         sought({"source": "drop"}, None, Path(".env"))

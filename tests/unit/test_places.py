@@ -27,7 +27,7 @@ def test_a_directory_that_would_feed_the_source_or_hold_it_is_refused(tmp_path: 
     (tmp_path / "drop/a").mkdir(parents=True)
     found = settings({"source": str(tmp_path / "drop"), key: str(tmp_path / place)})
     with pytest.raises(ConfigError, match="lies inside"):
-        places.check(found, [])
+        places.check(found, {})
 
 
 def test_an_archive_inside_another_target_is_refused(tmp_path: Path) -> None:
@@ -36,21 +36,20 @@ def test_an_archive_inside_another_target_is_refused(tmp_path: Path) -> None:
         {"source": str(tmp_path / "b")},
     )
     with pytest.raises(ConfigError, match=r"target\[1\]\.source"):
-        places.check(found, [])
+        places.check(found, {})
 
 
 def test_an_archive_beside_the_source_is_fine(tmp_path: Path) -> None:
     place = str(tmp_path / "done")
-    places.check(
-        settings({"source": str(tmp_path / "drop"), "after_upload": "archive", "archive_dir": place}), [tmp_path / "s"]
-    )
+    found = settings({"source": str(tmp_path / "drop"), "after_upload": "archive", "archive_dir": place})
+    places.check(found, {"state_dir": tmp_path / "s"})
 
 
 def test_what_one_target_takes_away_no_other_one_may_publish(tmp_path: Path) -> None:
     source = str(tmp_path)
     found = settings({"source": source, "after_upload": "delete"}, {"source": source, "dest": f"{DEST}/b"})
     with pytest.raises(ConfigError, match=r"target\[0\]\.after_upload = 'delete': another target publishes"):
-        places.check(found, [])
+        places.check(found, {})
 
 
 def test_archiving_needs_a_place(tmp_path: Path) -> None:

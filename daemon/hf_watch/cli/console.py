@@ -79,7 +79,7 @@ def plan_text(previews: Sequence[Preview], total: Estimate, unasked: str | None)
         yield from _listed("skip", preview.skips)
         yield f"  unchanged: {preview.unchanged}"
     yield total_text(total)
-    if unasked is not None:
+    if unasked is not None and total.files:
         yield f"the Hub was not asked, and may hold some of it already ({unasked})"
 
 

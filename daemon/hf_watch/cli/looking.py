@@ -123,7 +123,7 @@ def config(*, schema: bool, example: bool, **options: Any) -> None:
     sources.prepare_environment(ENV_FILE)
     loaded = sources.load(options, options.pop("config"), ENV_FILE)
     state_dir = places.state_dir_of(loaded.settings, loaded.config)
-    places.check(loaded.settings, [state_dir])
+    places.check(loaded.settings, {"state_dir": state_dir}, loaded.origins)
     click.echo(json.dumps(console.config_json(loaded.settings, loaded.file, state_dir), indent=2))
 
 

@@ -63,7 +63,8 @@ def _read(options: dict[str, Any]) -> tuple[Settings, Path]:
     loaded = sources.load(given, options["config"], ENV_FILE)
     settings = loaded.settings if hub_dir is None else loaded.settings.creating_repos()
     state_dir = places.state_dir_of(settings, loaded.config)
-    places.check(settings, [state_dir, *([hub_dir] if hub_dir else [])])
+    written = {"state_dir": state_dir} | ({"--local": hub_dir} if hub_dir else {})
+    places.check(settings, written, loaded.origins)
     return settings, state_dir
 
 

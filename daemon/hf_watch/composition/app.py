@@ -261,11 +261,14 @@ class PushTo:
 
         Raises ConfigError when there is no name, SourceError when the Hub cannot hold it.
         """
-        prefix = place_of(self.dest, self.endpoint.name).prefix
+        try:
+            prefix = place_of(self.dest, self.endpoint.name).prefix
+        except ConfigError as error:
+            raise ConfigError(f"DEST = {error}") from error
         if prefix and not self.dest.endswith("/"):
             return prefix
         if not name:
-            raise ConfigError(f"dest: {self.dest!r} names no file; end it with the path that the content shall have")
+            raise ConfigError(f"DEST = {self.dest!r}: it names no file; it should end with the path of the content")
         try:
             return repo_path(prefix, name)
         except Unpublishable as error:

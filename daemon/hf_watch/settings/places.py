@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import platformdirs
 
 from hf_watch.errors import ConfigError
-from hf_watch.paths import printable
 from hf_watch.settings.destinations import place_of
+from hf_watch.settings.origins import Origins
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from hf_watch.settings.settings import Settings, TargetSettings
 
@@ -81,31 +81,40 @@ def local_hub_dir() -> Path:
     return platformdirs.user_state_path(APP_NAME) / "local-hub"
 
 
-def check(settings: Settings, written: Iterable[Path]) -> None:
+def check(settings: Settings, written: Mapping[str, Path], origins: Origins | None = None) -> None:
     """Refuse what the settings alone show to be wrong; ConfigError has a line for each.
 
-    `written` are the directories that this process writes to: none may be watched.
+    `written` are the directories that this process writes to, by what names them: none may be watched.
     """
-    own = [each for target in settings.target for each in (target.archive_dir, target.quarantine_dir) if each]
+    said = origins or Origins()
     mistakes = [
-        *_bad_targets(settings.target),
-        *_nested(settings.target),
-        *_fed_back(settings.target, [*written, *own]),
-        *_around(settings.target),
-        *_taken_twice(settings.target),
+        *_bad_targets(settings.target, said),
+        *_nested(settings.target, said),
+        *_fed_back(settings.target, [*written.items(), *_own(settings.target, said)], said),
+        *_around(settings.target, said),
+        *_taken_twice(settings.target, said),
     ]
     if mistakes:
         raise ConfigError("\n".join(mistakes))
 
 
-def _bad_targets(targets: tuple[TargetSettings, ...]) -> Iterable[str]:
+def _own(targets: tuple[TargetSettings, ...], origins: Origins) -> Iterator[tuple[str, Path]]:
+    """The directories that a target's files are moved to."""
+    for index, target in enumerate(targets):
+        for key, place in (("archive_dir", target.archive_dir), ("quarantine_dir", target.quarantine_dir)):
+            if place is not None:
+                yield origins.named("target", index, key), place
+
+
+def _bad_targets(targets: tuple[TargetSettings, ...], origins: Origins) -> Iterator[str]:
     for index, target in enumerate(targets):
         if _is_no_directory(target.source):
-            yield f"target[{index}].source = {str(target.source)!r}: it is a file; a directory is watched"
+            name = origins.named("target", index, "source")
+            yield f"{name} = {str(target.source)!r}: it is a file; it should be a directory"
         try:
             place_of(target.dest, "")
         except ConfigError as error:
-            yield f"target[{index}].{error}"
+            yield f"{origins.named('target', index, 'dest')} = {error}"
 
 
 def _is_no_directory(path: Path) -> bool:
@@ -115,36 +124,46 @@ def _is_no_directory(path: Path) -> bool:
         return False
 
 
-def _nested(targets: tuple[TargetSettings, ...]) -> Iterable[str]:
+def _nested(targets: tuple[TargetSettings, ...], origins: Origins) -> Iterator[str]:
     """One directory may go to two places; a directory inside another one would be published twice unawares."""
     for index, target in enumerate(targets):
         for other_index, other in enumerate(targets):
             inner, outer = _real(target.source), _real(other.source)
             if inner != outer and inner.is_relative_to(outer):
-                yield f"target[{index}].source = {str(target.source)!r}: it lies inside target[{other_index}].source"
+                name = origins.named("target", index, "source")
+                yield f"{name} = {str(target.source)!r}: it lies inside target[{other_index}].source"
             if other_index < index and inner == outer and target.dest == other.dest:
-                yield f"target[{index}]: the same source and dest as target[{other_index}]"
+                yield f"{origins.named('target', index)}: the same source and dest as target[{other_index}]"
 
 
-def _around(targets: tuple[TargetSettings, ...]) -> Iterable[str]:
+def _around(targets: tuple[TargetSettings, ...], origins: Origins) -> Iterator[str]:
     """A file is moved to the same path below another directory; one that holds the source may be the source."""
     for index, target in enumerate(targets):
         for key, place in (("archive_dir", target.archive_dir), ("quarantine_dir", target.quarantine_dir)):
             if place is not None and _real(target.source).is_relative_to(_real(place)):
-                yield f"target[{index}].{key} = {str(place)!r}: target[{index}].source lies inside it"
+                name = origins.named("target", index, key)
+                yield f"{name} = {str(place)!r}: {_watched(index, origins)} lies inside it"
 
 
-def _taken_twice(targets: tuple[TargetSettings, ...]) -> Iterable[str]:
+def _taken_twice(targets: tuple[TargetSettings, ...], origins: Origins) -> Iterator[str]:
     """What one target archives or deletes, another one of the same directory would not find any more."""
     for index, target in enumerate(targets):
         others = [other for other in targets if other is not target and _real(other.source) == _real(target.source)]
         if target.after_upload != "keep" and others:
-            yield f"target[{index}].after_upload = {target.after_upload!r}: another target publishes the same directory"
+            name = origins.named("target", index, "after_upload")
+            yield f"{name} = {target.after_upload!r}: another target publishes the same directory"
 
 
-def _fed_back(targets: tuple[TargetSettings, ...], written: Iterable[Path]) -> Iterable[str]:
-    for place in written:
+def _fed_back(
+    targets: tuple[TargetSettings, ...], written: Iterable[tuple[str, Path]], origins: Origins
+) -> Iterator[str]:
+    for name, place in written:
         for index, target in enumerate(targets):
             if _real(place).is_relative_to(_real(target.source)):
-                name = printable(str(place))
-                yield f"{name}: it lies inside target[{index}].source, and what is written there would be published"
+                where = f"it lies inside {_watched(index, origins)}, and what is written there would be published"
+                yield f"{name} = {str(place)!r}: {where}; it should be elsewhere"
+
+
+def _watched(index: int, origins: Origins) -> str:
+    """The directory that a target watches, as another line names it."""
+    return origins.named("target", index, "source").rpartition(": ")[2]

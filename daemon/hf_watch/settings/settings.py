@@ -15,6 +15,7 @@ from hf_watch.paths import printable
 from hf_watch.rules.mapping import PLAIN, SHOWN_FIELDS
 from hf_watch.rules.pace import HUB_PER_HOUR
 from hf_watch.settings.values import (
+    DEST_FORM,
     MIB,
     Address,
     Bytes,
@@ -47,7 +48,7 @@ class TargetSettings(_Table):
     """One watched directory and where it goes: `[[target]]`, or SOURCE and DEST with options or variables."""
 
     source: Directory = Field(description="the watched directory")
-    dest: Text = Field(description="where it goes: hf://[datasets/|spaces/]OWNER/NAME[@REVISION][/PATH]")
+    dest: Text = Field(description=f"where it goes: {DEST_FORM}")
     include: Patterns = Field(default=(), description="publish only these (gitignore syntax); empty: everything")
     exclude: Patterns = Field(
         default=(), description="never publish these (gitignore syntax), beside the built-in list"

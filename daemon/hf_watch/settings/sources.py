@@ -24,6 +24,7 @@ from pydantic_settings.exceptions import SettingsError
 
 from hf_watch.errors import ConfigError
 from hf_watch.paths import printable
+from hf_watch.settings.origins import Origin, Origins
 from hf_watch.settings.settings import Settings, Sought, TargetSettings
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ DELIMITER = "__"
 CONFIG_VARIABLE = PREFIX + "CONFIG"
 CONFIG_NAME = "hf-watch.toml"
 TARGET_KEYS = tuple(TargetSettings.model_fields)
+WANTED = {
+    "bool": "it should be true or false", "float": "it should be a number", "int": "it should be a whole number",
+}  # fmt: skip
 OF_ANOTHER_TYPE = frozenset({"bool_type", "float_type", "int_type"})
 
 # What the Hub's client and its transfer library read when they are imported; whoever set them otherwise is obeyed.
@@ -64,6 +68,7 @@ class Loaded:
     settings: Settings
     file: Path | None
     config: Path | None  # None: the one target is SOURCE and DEST, wherever they were given
+    origins: Origins = field(default_factory=Origins)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +76,13 @@ class _Layer:
     """What one source says: top-level keys of Settings and, for the one target, its own; and how to name a key."""
 
     values: dict[str, Any]
-    origin: Callable[[Sequence[str]], str]
+    origin: Callable[[Sequence[str]], Origin]
 
 
 @dataclass(slots=True)
 class _Merged:
     values: dict[str, Any] = field(default_factory=dict)
-    origins: dict[tuple[str, ...], str] = field(default_factory=dict)
+    origins: Origins = field(default_factory=Origins)
 
 
 def _keys() -> type[BaseSettings]:
@@ -113,9 +118,10 @@ def load(options: Mapping[str, Any], config: Path | None, env_file: Path) -> Loa
             f" or write a [[target]] into {CONFIG_NAME}"
         )
     try:
-        return Loaded(Settings.model_validate(merged.values), file, None if has_one_target else file)
+        settings = Settings.model_validate(merged.values)
     except ValidationError as error:
-        raise ConfigError("\n".join(_lines(error, merged))) from error
+        raise ConfigError("\n".join(_lines(error, merged.origins))) from error
+    return Loaded(settings, file, None if has_one_target else file, merged.origins)
 
 
 def sought(options: Mapping[str, Any], config: Path | None, env_file: Path) -> Sought:
@@ -139,7 +145,7 @@ def sought(options: Mapping[str, Any], config: Path | None, env_file: Path) -> S
             **one,
         )
     except ValidationError as error:
-        raise ConfigError("\n".join(_lines(error, merged))) from error
+        raise ConfigError("\n".join(_lines(error, merged.origins))) from error
 
 
 def _as_far_as_readable(file: Path) -> tuple[dict[str, Any], str | None]:
@@ -218,20 +224,21 @@ def _refuse_unreadable_lines(env_file: Path, text: str) -> None:
 def _layers(options: Mapping[str, Any], env_file: Path, keys: type[BaseSettings]) -> Iterator[_Layer]:
     given = {key: value for key, value in options.items() if value is not None and value != ()}
     yield _Layer(
-        given, lambda path: "SOURCE DEST" if path[-1] in {"source", "dest"} else f"--{path[-1]}".replace("_", "-")
+        given,
+        lambda path: Origin(path[-1].upper() if path[-1] in {"source", "dest"} else f"--{path[-1]}".replace("_", "-")),
     )
     environment = EnvSettingsSource(keys, env_prefix=PREFIX, env_nested_delimiter=DELIMITER)
-    yield _Layer(_read(environment, keys), _variable)
+    yield _Layer(_read(environment, keys), lambda path: Origin(_variable(path)))
     dotenv = DotEnvSettingsSource(keys, env_file=env_file, env_prefix=PREFIX, env_nested_delimiter=DELIMITER)
-    yield _Layer(_read(dotenv, keys), lambda path: f"{env_file}: {_variable(path)}")
+    yield _Layer(_read(dotenv, keys), lambda path: Origin(f"{env_file}: {_variable(path)}"))
 
 
 def _file_layers(from_file: dict[str, Any], file: Path | None, keys: type[BaseSettings]) -> Iterator[_Layer]:
-    yield _Layer(from_file, lambda _: printable(str(file)))
+    yield _Layer(from_file, lambda _: Origin(printable(str(file)), has_keys=True))
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     if credentials:
         source = SecretsSettingsSource(keys, secrets_dir=credentials, env_prefix=PREFIX)
-        yield _Layer(_read(source, keys), lambda path: f"credential {_variable(path)}")
+        yield _Layer(_read(source, keys), lambda path: Origin(f"credential {_variable(path)}"))
 
 
 def _read(source: EnvSettingsSource | SecretsSettingsSource, keys: type[BaseSettings]) -> dict[str, Any]:
@@ -291,8 +298,8 @@ def _refuse_other_types(from_file: dict[str, Any], file: Path | None) -> None:
     except ValidationError as error:
         mistakes = [each for each in error.errors(include_url=False) if each["type"] in OF_ANOTHER_TYPE]
         if mistakes:
-            place = printable(str(file))
-            said = (f"{place}: {_said(each, _key(each['loc']))}" for each in mistakes)
+            origin = Origin(printable(str(file)), has_keys=True)
+            said = (_said(each, origin.of(each["loc"])) for each in mistakes)
             raise ConfigError("\n".join(said)) from error
 
 
@@ -304,7 +311,7 @@ def _merge(merged: _Merged, layer: _Layer) -> None:
             merged.values[key] = value
         inner = value if isinstance(value, dict) else {}
         for path in [(key,), *((key, each) for each in inner)]:
-            merged.origins[path] = layer.origin(path)
+            merged.origins.said[path] = layer.origin(path)
 
 
 def _take_one_target(merged: _Merged) -> bool:
@@ -315,7 +322,7 @@ def _take_one_target(merged: _Merged) -> bool:
     _refuse_half(merged, one)
     merged.values["target"] = [one]
     for key in one:
-        merged.origins["target", "0", key] = merged.origins[key,]
+        merged.origins.said["target", "0", key] = merged.origins.said[key,]
     return True
 
 
@@ -323,26 +330,17 @@ def _refuse_half(merged: _Merged, one: Mapping[str, Any]) -> None:
     """One target has both, SOURCE and DEST; `one` is what was said of it."""
     if missing := [key for key in ("source", "dest") if key not in one]:
         given = next(iter(one))
-        raise ConfigError(f"{merged.origins[given,]}: {given} is for one target, and its {missing[0]} is missing")
+        name = merged.origins.named(given)
+        raise ConfigError(f"{name} is for one target, given by SOURCE and DEST, and {missing[0].upper()} is missing")
 
 
-def _lines(error: ValidationError, merged: _Merged) -> Iterator[str]:
+def _lines(error: ValidationError, origins: Origins) -> Iterator[str]:
     for mistake in error.errors(include_url=False):
-        path = tuple(str(part) for part in mistake["loc"])
-        origin = next(
-            (merged.origins[path[:n]] for n in range(len(path), 0, -1) if path[:n] in merged.origins), "settings"
-        )
-        yield f"{origin}: {_said(mistake, _key(mistake['loc']))}"
-
-
-def _key(loc: tuple[str | int, ...]) -> str:
-    text = ""
-    for part in loc:
-        text += f"[{part}]" if isinstance(part, int) else f".{printable(part)}"
-    return text.removeprefix(".")
+        yield _said(mistake, origins.named_together(mistake["loc"], mistake["msg"]))
 
 
 def _said(mistake: ErrorDetails, key: str) -> str:
+    """A mistake in one line, the setting called `key`: what is wrong, and what would be right."""
     if mistake["type"] == "missing":
         return f"{key} is missing"
     if mistake["type"] == "extra_forbidden" and _belongs_above(mistake["loc"]):
@@ -353,7 +351,8 @@ def _said(mistake: ErrorDetails, key: str) -> str:
         return f"{key}: {mistake['msg'].removeprefix('Value error, ')}"
     if mistake["type"] == "byte_size":
         return f"{key} = {mistake['input']!r}: it should be bytes, or a size like 64 MiB"
-    return f"{key} = {mistake['input']!r}: {mistake['msg'].replace('Input should', 'it should')}"
+    wanted = WANTED.get(mistake["type"].partition("_")[0]) or mistake["msg"].replace("Input should", "it should")
+    return f"{key} = {mistake['input']!r}: {wanted}"
 
 
 def _belongs_above(loc: tuple[str | int, ...]) -> bool:

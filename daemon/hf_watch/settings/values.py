@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 ReceiptsMode = Literal["off", "jsonl", "sidecar"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 MIB = 1 << 20
+DEST_FORM = "hf://[datasets/|spaces/]OWNER/NAME[@REVISION][/PATH]"
 LONGEST_S = 31_536_000.0  # a year; what waits for a number cannot wait for every number
 MESSAGE_FIELDS = {"summary": "Add 37 files under incoming/", "files": "37", "target": "drop"}
 
