@@ -10,13 +10,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ByteSize
-
 from hf_watch.cli.main import cli
 from hf_watch.control.contract import StatusView
 from hf_watch.page.metrics import Metrics, Standing
 from hf_watch.settings.settings import Settings, TargetSettings
 from hf_watch.settings.sources import CLIENT_DEFAULTS, CONFIG_VARIABLE, variables
+from hf_watch.settings.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,18 +53,8 @@ def _field(path: tuple[str, ...]) -> FieldInfo:
     return found
 
 
-def _shown(value: object) -> str:
-    if isinstance(value, ByteSize):
-        return f"{value // (1 << 20)} MiB" if value else "0"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return f"{value:g}"
-    return "" if value is None or value == () else str(value)
-
-
 def _default(found: FieldInfo) -> str:
-    return "required" if found.is_required() else _shown(found.default)
+    return "required" if found.is_required() else shown(found.default)
 
 
 def _cell(text: str | None) -> str:
@@ -102,7 +91,7 @@ def _env_lines() -> Iterator[str]:
         if path:
             found = _field(path)
             yield f"# {found.description}"
-            yield f"#{variable}={'' if found.is_required() else _shown(found.default)}"
+            yield f"#{variable}={'' if found.is_required() else shown(found.default)}"
     yield ""
     yield "# Set by hf-watch for the Hub's client unless set already"
     for name, value in CLIENT_DEFAULTS.items():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from hf_watch.cli import console, exit_codes
+from hf_watch.cli.options import AS_JSON
 from hf_watch.cli.surroundings import ENV_FILE
 from hf_watch.errors import ConfigError, NotRunningError
 from hf_watch.logs import logs
@@ -33,9 +34,13 @@ def _finding_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--state-dir",
             envvar="HF_WATCH_STATE_DIR",
             type=click.Path(path_type=Path, file_okay=False),
-            help="the daemon's",
+            help="the state directory of the daemon that is meant",
         ),
-        click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="the daemon's"),
+        click.option(
+            "--config",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="the configuration file of the daemon that is meant",
+        ),
     ):
         command = decorate(command)
     return command
@@ -73,12 +78,15 @@ def _sought(config: Path | None, source: str | None, dest: str | None) -> tuple[
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="for scripts")
-@click.option("--watch", is_flag=True, help="again every two seconds, until interrupted")
+@AS_JSON
+@click.option("--watch", is_flag=True, help="say it again every two seconds, until interrupted")
 @_finding_options
 @_naming_arguments
 def status(*, as_json: bool, watch: bool, **where: Any) -> int:
-    """Say how the running daemon is doing: exit 0 when all is well, 1 when it is late or degraded, 3 when none runs."""
+    """Say how the running daemon is doing.
+
+    Exit 0 when all is well, 1 when it is late or degraded, 3 when none runs.
+    """
     with _daemon(**where) as client:
         while True:
             view = client.status()
@@ -97,7 +105,10 @@ def status(*, as_json: bool, watch: bool, **where: Any) -> int:
 @click.argument("target", required=False)
 @_finding_options
 def pause(target: str | None, **where: Any) -> None:
-    """Publish nothing of TARGET, or of any, until it is resumed; it is watched all the same. Kept across restarts."""
+    """Publish nothing of TARGET, or of any, until it is resumed.
+
+    It is watched all the same. Kept across restarts.
+    """
     with _daemon(**where) as client:
         click.echo("\n".join(console.done_text("paused", client.pause(target))))
 
@@ -115,7 +126,10 @@ def resume(target: str | None, **where: Any) -> None:
 @click.argument("target")
 @_finding_options
 def confirm_deletes(target: str, **where: Any) -> None:
-    """Let the deletes of TARGET go that are held back because they are more than max_delete, and no others."""
+    """Let the deletes of TARGET go that are held back.
+
+    Those that were more than max_delete at once, and no others.
+    """
     with _daemon(**where) as client:
         click.echo("\n".join(console.confirmed_text(client.confirm_deletes(target))))
 
@@ -124,7 +138,7 @@ def confirm_deletes(target: str, **where: Any) -> None:
 @click.argument("path", required=False)
 @_finding_options
 def retry(path: str | None, **where: Any) -> int:
-    """Take PATH, or everything, out of quarantine, and try it again at once.
+    """Try PATH, or everything that was set aside, again at once.
 
     PATH is a file or directory: on this machine, or relative to the watched directory, as `status` shows it.
     Exit 1 when nothing there is set aside or waits.
@@ -148,8 +162,14 @@ def _by_path(ask: Callable[[str], V], path: str) -> V:
 
 @click.command()
 @click.option("--wait", is_flag=True, help="return when all that is on disk now is on the Hub")
-@click.option("--timeout", "timeout_s", type=click.FloatRange(min=0), metavar="S", help="wait at most so many seconds")
-@click.option("--json", "as_json", is_flag=True, help="for scripts")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0),
+    metavar="S",
+    help="wait for S seconds at the most  [default: as long as it takes]",
+)
+@AS_JSON
 @_finding_options
 @_naming_arguments
 def flush(*, wait: bool, timeout_s: float | None, as_json: bool, **where: Any) -> int:
@@ -167,13 +187,16 @@ def flush(*, wait: bool, timeout_s: float | None, as_json: bool, **where: Any) -
 
 @click.command()
 @click.argument("path", required=False)
-@click.option("--json", "as_json", is_flag=True, help="for scripts")
-@click.option("--limit", type=click.IntRange(1, 1_000), default=20, show_default=True, help="so many lines")
+@AS_JSON
+@click.option(
+    "--limit", type=click.IntRange(1, 1_000), default=20, show_default=True, help="print so many lines at the most"
+)
 @_finding_options
 def history(path: str | None, *, as_json: bool, limit: int, **where: Any) -> int:
-    """List the latest commits of the running daemon or, for PATH, when and in which commit it was published last.
+    """List the latest commits, or how PATH was published last.
 
-    PATH is a file or directory, as for `retry`. Exit 1 when nothing is known to be published there.
+    For PATH, a file or directory as for `retry`, when and in which commit. Exit 1 when nothing is known to be
+    published there.
     """
     with _daemon(**where) as client:
         if path is None:
@@ -189,7 +212,10 @@ def history(path: str | None, *, as_json: bool, limit: int, **where: Any) -> int
 @_finding_options
 @_naming_arguments
 def reload(**where: Any) -> int:
-    """Let the running daemon read its settings again: exit 1 when a mistake in them changed nothing."""
+    """Let the running daemon read its settings again.
+
+    Exit 1 when a mistake in them changed nothing.
+    """
     with _daemon(**where) as client:
         refused = client.reload().refused
     if refused is None:

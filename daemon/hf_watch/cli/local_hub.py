@@ -13,9 +13,13 @@ from hf_watch.settings import places
 
 @click.command()
 @click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path, file_okay=False))
-@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="where to listen on loopback; 0: any free one")
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, show_default=True,
+              help="where to listen on loopback; 0: any free one")  # fmt: skip
 def hub(directory: Path | None, port: int) -> None:
-    """Run the local Hub alone, for trying out, development and tests; any token may write."""
+    """Run the local Hub alone, for trying out, development and tests.
+
+    Any token may write. It is kept in DIR, by default in ~/.local/state/hf-watch/local-hub.
+    """
     logs.configure("warning")
     from hf_watch.local_hub import serve  # noqa: PLC0415  it brings a web server along
 

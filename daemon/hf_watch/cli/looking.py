@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hf_watch.cli import console, exit_codes
-from hf_watch.cli.options import common_options
+from hf_watch.cli.options import AS_JSON, common_options
 from hf_watch.cli.surroundings import ENV_FILE, app_of
 from hf_watch.errors import NotRunningError
 from hf_watch.inspection import checks
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="for scripts")
+@AS_JSON
 @click.option("--offline", is_flag=True, help="do not ask the Hub what it holds already")
 @common_options
 def plan(*, as_json: bool, offline: bool, **options: Any) -> None:
@@ -46,7 +46,7 @@ def plan(*, as_json: bool, offline: bool, **options: Any) -> None:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="for scripts")
+@AS_JSON
 @common_options
 def check(*, as_json: bool, **options: Any) -> None:
     """Check settings, token, permission, watch limits and file systems; say what to do about each."""
@@ -66,12 +66,13 @@ def check(*, as_json: bool, **options: Any) -> None:
 
 @click.command()
 @click.argument("path", type=click.Path())
-@click.option("--json", "as_json", is_flag=True, help="for scripts")
+@AS_JSON
 @click.option("--offline", is_flag=True, help="do not ask the Hub")
 @common_options
 def explain(path: str, *, as_json: bool, offline: bool, **options: Any) -> None:
-    """Say which target and rule PATH falls under, what is known of it, and when it will go or why it will not.
+    """Say what is known of PATH, and when it will go or why it will not.
 
+    Which target and rule it falls under, what the disk, the ledger, the Hub and the daemon say of it.
     Works whether a daemon runs or not; one that runs is asked for the file's turn. Without a token as `plan`.
     """
     with app_of(options, needs_token=False) as app:

@@ -12,6 +12,7 @@ from click.shell_completion import get_completion_class
 
 from hf_watch import __version__
 from hf_watch.cli import daemon, exit_codes, local_hub, looking, publishing, service
+from hf_watch.cli.wording import Group
 from hf_watch.errors import ConfigError, HfWatchError, NotRunningError
 from hf_watch.logs import logs
 from hf_watch.paths import printable
@@ -68,7 +69,10 @@ def _complain(error: HfWatchError) -> None:
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print the script that completes hf-watch's commands: eval "$(hf-watch completion bash)"."""
+    """Print the script that completes hf-watch's commands in a shell.
+
+    eval "$(hf-watch completion bash)"
+    """
     found = get_completion_class(shell)
     if found is None:
         raise ConfigError(f"nothing is known of {shell}")
@@ -85,7 +89,9 @@ COMMANDS = (
 )
 
 
-@click.group(commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
+@click.group(
+    cls=Group, commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True
+)
 @click.version_option(__version__, prog_name="hf-watch", message="%(prog)s %(version)s")
 def cli() -> None:
     """Watch directories, and publish what settles there to Hugging Face Hub repos."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hf_watch.cli import console
-from hf_watch.cli.options import DEFAULT_HUB, common_options, offer
+from hf_watch.cli.options import AS_JSON, DEFAULT_HUB, HUB_PLACE, common_options, offer
 from hf_watch.cli.surroundings import ENV_FILE, app_of, endpoint_of, hub_dir_of, look_for_token, read_again
 from hf_watch.logs import logs
 from hf_watch.paths import printable
@@ -50,7 +50,10 @@ def run(*, plain: bool, **options: Any) -> int:
 @PLAIN
 @common_options
 def sync(*, verify: bool, confirm_deletes: bool, plain: bool, **options: Any) -> int:
-    """Publish what is there now, then exit: 0 when all of it is published, 1 when something is not."""
+    """Publish what is there now, then exit.
+
+    Exit 0 when all of it is published, 1 when something is not.
+    """
     with app_of(options) as app:
         seen = _in_sight(app, plain=plain, single_pass=True)
         return seen.sync(verify=verify, confirm_deletes=confirm_deletes)
@@ -77,8 +80,9 @@ def _is_picture_wanted(*, plain: bool) -> bool:
 @click.option("--create-repo", is_flag=True, help="create the repo, private, when it is missing")
 @click.option("--max-bytes", type=click.IntRange(min=0), default=MOST_PUSHED_BYTES, show_default=True,
               help="refuse more than this from a URL or standard input")  # fmt: skip
-@click.option("--local", is_flag=False, flag_value=DEFAULT_HUB, metavar="[DIR]", help="push to a Hub on this machine")
-@click.option("--json", "as_json", is_flag=True, help="for scripts")
+@click.option("--local", is_flag=False, flag_value=DEFAULT_HUB, metavar="[DIR]",
+              help=f"push to a Hub on this machine, kept in DIR or {HUB_PLACE}")  # fmt: skip
+@AS_JSON
 @PLAIN
 def push(
     what: str, dest: str, *, create_repo: bool, max_bytes: int, local: str | None, as_json: bool, plain: bool

@@ -38,6 +38,17 @@ LONGEST_S = 31_536_000.0  # a year; what waits for a number cannot wait for ever
 MESSAGE_FIELDS = {"summary": "Add 37 files under incoming/", "files": "37", "target": "drop"}
 
 
+def shown(value: object) -> str:
+    """A default as people write it; nothing for none."""
+    if isinstance(value, ByteSize):
+        return f"{value // MIB} MiB" if value else "0"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "" if value is None or value == () else str(value)
+
+
 def _lines(value: Any) -> Any:
     """A list in the configuration file; in the environment or an option, lines or commas between the patterns."""
     if not isinstance(value, str):
