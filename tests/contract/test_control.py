@@ -9,7 +9,7 @@ import socket
 import stat
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from hf_watch.control.api import OPERATIONS, openapi
 from hf_watch.control.client import UnknownPathError, connected
 from hf_watch.control.openapi import JSON as JSON_TYPE
 from hf_watch.control.pauses import Bound
-from hf_watch.control.server import Bounds, Control, serving
+from hf_watch.control.server import MOST_HEAD_BYTES, Bounds, Control, serving
 from hf_watch.errors import ConfigError, HfWatchError, NotRunningError
 from hf_watch.ledger.ledger import Ledger
 from hf_watch.ledger.rows import Intended
@@ -478,6 +478,48 @@ def test_connections_that_say_nothing_end(seat: Seat) -> None:
             silent.settimeout(30.0)
             assert silent.recv(1) == b""
         assert client.status().health == "healthy"
+
+
+def test_a_head_that_does_not_end_is_not_waited_for(seat: Seat) -> None:
+    with seat.serving(Bounds(silence_s=1.0)) as client, place.found([seat.directory]) as short:
+        with socket.socket(socket.AF_UNIX) as slow:
+            slow.connect(short)
+            slow.settimeout(30.0)
+            slow.sendall(b"POST /v1/pause HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+            assert slow.recv(12) == b"HTTP/1.1 200"  # no worker answers: it took longer than a silence may
+            with suppress(BrokenPipeError, ConnectionResetError):
+                slow.sendall(b"GET /v1/status HTTP/1.1\r\nX-Slow: ")
+            assert _all_of(slow).count(b"HTTP/1.1") == 0
+        assert client.status().health == "healthy"
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"GET /v1/status HTTP/1.1\r\nX-Long: ",
+        b"GET /v1/status?",
+        b"POST /v1/pause HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Long: ",
+    ],
+)
+def test_a_head_without_an_end_takes_no_memory(seat: Seat, start: bytes) -> None:
+    with seat.serving() as client, place.found([seat.directory]) as short:
+        with socket.socket(socket.AF_UNIX) as endless:
+            endless.connect(short)
+            endless.settimeout(30.0)
+            endless.sendall(start)
+            with suppress(BrokenPipeError, ConnectionResetError):
+                for _ in range(64):
+                    endless.sendall(b"x" * MOST_HEAD_BYTES)
+            with suppress(ConnectionResetError):  # it closed while there was more to be read
+                assert b"400 Bad Request" in _all_of(endless)
+        assert client.status().health == "healthy"
+
+
+def _all_of(connection: socket.socket) -> bytes:
+    found = b""
+    while piece := connection.recv(65_536):
+        found += piece
+    return found
 
 
 def test_more_connections_than_are_allowed_are_ended(seat: Seat) -> None:

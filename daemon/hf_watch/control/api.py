@@ -43,6 +43,7 @@ from hf_watch.control.contract import (
 from hf_watch.control.events import MEDIA_TYPE, EventStream, Feed
 from hf_watch.control.openapi import Operation, Query, document
 from hf_watch.control.tallies import Tallies
+from hf_watch.control.told import Told
 from hf_watch.errors import HfWatchError
 from hf_watch.paths import printable, within
 from hf_watch.threads.commands import Answer, Barrier, ConfirmDeletes, Flush, Left, Pause, Resume, Retry
@@ -81,6 +82,7 @@ class Api:
         self._daemon = daemon
         self._paused = daemon.paused
         self._tallies = Tallies(daemon.ledger)
+        self._told = Told()
         self._feed = Feed()
         self._asked = 0
 
@@ -101,7 +103,12 @@ class Api:
         self._feed.close()
 
     def view(self) -> StatusView:
-        """How every target is doing; LedgerError when the ledger cannot be read."""
+        """How every target is doing, a moment ago at the most; LedgerError when the ledger cannot be read."""
+        targets = self._daemon.targets
+        about = (targets, self._paused, tuple(each.status().committed_at for each in targets))
+        return self._told.again(about, self._daemon.clock(), self._look)
+
+    def _look(self) -> StatusView:
         return view.status(self._daemon, self._tallies, self._paused, datetime.now(UTC).astimezone())
 
     def workers(self) -> list[TargetStatus]:
@@ -197,7 +204,7 @@ class Api:
             asyncio.ensure_future(_gone(request)),
             timeout_s=None if timeout_s is None else timeout_s + GRACE_S,
         )
-        self._tallies.forget()
+        self._forget()
         left: list[LeftView] = []
         count = 0
         for each, future in asked:
@@ -210,12 +217,17 @@ class Api:
         """Ask the workers. One that is inside a call of the Hub will do it when the call is over."""
         asked = [(each, self._ask(each.inbox, command)) for each, command in commands]
         await asyncio.wait([future for _, future in asked], timeout=ANSWER_S)
-        self._tallies.forget()
+        self._forget()
         return DoneView(
             targets=tuple(each.name for each, _ in asked),
             paths=sum(future.result().paths for _, future in asked if future.done()),
             pending=tuple(each.name for each, future in asked if not future.done()),
         )
+
+    def _forget(self) -> None:
+        """What a command may have changed is looked up anew."""
+        self._tallies.forget()
+        self._told.forget()
 
     def _ask(self, inbox: Inbox, command: Command) -> asyncio.Future[Answer]:
         if self._asked >= MOST_REQUESTS:

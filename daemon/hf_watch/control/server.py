@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hf_watch.control import place
 from hf_watch.control.api import Api
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from starlette.types import ASGIApp
-    from uvicorn.protocols.http.h11_impl import RequestResponseCycle
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from hf_watch.control.daemon import Daemon
 
@@ -35,6 +35,7 @@ log = structlog.get_logger()
 
 TURNS_TO_OPEN = 3  # of the event loop: one accepts, the next makes the transport, then the protocol hears of it
 TURNS_TO_CLOSE = 3  # a transport that is aborted in one closes its socket in the next
+MOST_HEAD_BYTES = 64 << 10  # of a request: the parser keeps all of it until it is complete
 GRACEFUL_S = 1  # for answers under way when the daemon ends
 
 
@@ -43,7 +44,7 @@ class Bounds:
     """Clients too many, or that say nothing, take no descriptors from the files to be published."""
 
     connections: int = 256  # above the hundred of a busy monitoring; a descriptor each
-    silence_s: float = 10.0  # a connection on which no request begins is ended
+    silence_s: float = 10.0  # a connection on which no request begins, or whose head takes longer, is ended
 
     @classmethod
     def among(cls, descriptors: int) -> Bounds:
@@ -175,17 +176,18 @@ async def _turns(count: int) -> None:
         await asyncio.sleep(0)
 
 
-class _Connection(H11Protocol):
+class _Connection(HttpToolsProtocol):
     """One client, within the bounds."""
 
     def __init__(self, *of_uvicorn: Any, bounds: Bounds, **more_of_uvicorn: Any) -> None:
         super().__init__(*of_uvicorn, **more_of_uvicorn)
         self._bounds = bounds
         self._silence: asyncio.TimerHandle | None = None
+        self._head_bytes = 0  # received since the parser last came to the end of something
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._silence = self.loop.call_later(self._bounds.silence_s, self._end_if_silent)
+        self._await_request()
         if len(self.connections) > self._bounds.connections:
             transport.abort()
 
@@ -194,10 +196,39 @@ class _Connection(H11Protocol):
             self._silence.cancel()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_bytes > MOST_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too long.")
+
+    def on_headers_complete(self) -> None:
+        self._head_bytes = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._head_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._head_bytes = 0
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self.transport.is_closing():
+            self._await_request()
+
+    def _await_request(self) -> None:
+        if self._silence is not None:
+            self._silence.cancel()
+        self._silence = self.loop.call_later(self._bounds.silence_s, self._end_if_silent)
+
     def _end_if_silent(self) -> None:
-        if not self._has_begun():
+        if not self._is_asked():
             self.transport.abort()
 
-    def _has_begun(self) -> bool:
+    def _is_asked(self) -> bool:
+        """Whether there is a request to be answered."""
         cycle: RequestResponseCycle | None = self.cycle  # uvicorn declares that there always is one
-        return cycle is not None
+        return cycle is not None and not cycle.response_complete
