@@ -26,7 +26,7 @@ def test_whoever_logs_does_not_wait_for_a_terminal_that_takes_nothing() -> None:
         seen = b""
         closing = threading.Thread(target=painter.close)
         closing.start()
-        while b"were not shown" not in seen:
+        while b"lines not shown" not in seen:
             seen += os.read(master, 1 << 16)
         closing.join()
     os.close(master)

@@ -93,7 +93,7 @@ def test_it_tells_which_step_of_quiet_s_counts(tmp_path: Path) -> None:
     assert large.disk.startswith("1000 bytes, settled in ")
     assert large.disk.endswith(" s (quiet_s = 60 from 1000 bytes on)")
     assert large.verdict == "published with the next commit, once it has settled"
-    assert explained(tmp_path, spec, "small").disk == "1 bytes, settled (quiet_s = 0 from 0 bytes on)"
+    assert explained(tmp_path, spec, "small").disk == "1 byte, settled (quiet_s = 0 from 0 bytes on)"
 
 
 def test_a_path_lies_in_a_root_however_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

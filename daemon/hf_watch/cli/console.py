@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hf_watch.inspection.checks import Level
 from hf_watch.paths import printable
 from hf_watch.rules.filters import PARTIAL_NAMES, PRIVATE_DIRECTORIES
+from hf_watch.threads.status import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -74,7 +75,7 @@ def plan_text(previews: Sequence[Preview], total: Estimate, unasked: str | None)
         yield from _listed("delete", preview.deletes)
         if preview.held:
             example = printable(preview.held[0].path)
-            yield f"  held    {len(preview.held)} deletes, such as {example}: more than max_delete at once"
+            yield f"  held    {counted(len(preview.held), 'delete')}, such as {example}: more than max_delete at once"
             yield f"          `hf-watch confirm-deletes {preview.target}` lets them go"
         yield from _listed("skip", preview.skips)
         yield f"  unchanged: {preview.unchanged}"
@@ -96,7 +97,8 @@ def total_text(total: Estimate) -> str:
     """What it all comes to, in one line."""
     if not total.commits:
         return "nothing to do"
-    line = f"total: {total.files} files, {size_text(total.size_bytes)}, about {total.commits} commits"
+    files, commits = counted(total.files, "file"), counted(total.commits, "commit")
+    line = f"total: {files}, {size_text(total.size_bytes)}, about {commits}"
     if total.next_commit_s:
         line += f", next commit in {duration_text(total.next_commit_s)}"
     return line + (f", at least {duration_text(total.at_least_s)} by the limits set" if total.at_least_s else "")
@@ -278,7 +280,7 @@ def _concerned(done: DoneView) -> bool:
 
 def done_text(verb: str, done: DoneView) -> Iterator[str]:
     """The lines of `pause` and `resume`, and of others that did something."""
-    paths = f", {done.paths} paths" if done.paths else ""
+    paths = f", {counted(done.paths, 'path')}" if done.paths else ""
     yield f"{verb}: {', '.join(done.targets)}{paths}"
     if done.pending:
         yield f"  {', '.join(done.pending)}: when the call of the Hub that is under way is over"
@@ -287,7 +289,7 @@ def done_text(verb: str, done: DoneView) -> Iterator[str]:
 def flush_text(flush: FlushView) -> Iterator[str]:
     """The lines of `flush`."""
     if flush.published is None:
-        yield f"{flush.paths} paths are to go at once"
+        yield f"{counted(flush.paths, 'path')} to go at once"
     elif flush.published:
         yield "everything is published"
     else:
@@ -312,6 +314,6 @@ def published_text(files: FilesView) -> Iterator[str]:
 def history_text(commits: CommitsView) -> Iterator[str]:
     """The lines of `history`."""
     for each in commits.commits:
-        yield f"{each.at}  {each.files:>6} files  {size_text(each.bytes):>9}  {each.url}"
+        yield f"{each.at}  {counted(each.files, 'file'):>12}  {size_text(each.bytes):>9}  {each.url}"
     if not commits.commits:
         yield "no commits yet"

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hf_watch.cli.console import age_text, next_cell, size_text, standing_cells
+from hf_watch.threads.status import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,8 +64,7 @@ def _reasons(status: StatusView, width: int, most: int) -> Iterator[Text]:
 def last(commits: Sequence[CommitView], width: int) -> Iterator[Text]:
     """The latest commits, the newest first."""
     for each in commits[:MOST_COMMITS]:
-        files = "1 file" if each.files == 1 else f"{each.files} files"
-        line = f"{age_text(each.at)} ago  {files}, {size_text(each.bytes)}  "
+        line = f"{age_text(each.at)} ago  {counted(each.files, 'file')}, {size_text(each.bytes)}  "
         yield Text(line + (each.url if cell_len(line + each.url) < width else each.commit[:7]), "dim")
 
 

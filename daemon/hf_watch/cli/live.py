@@ -22,6 +22,7 @@ from hf_watch.control.tallies import Tallies
 from hf_watch.errors import LedgerError
 from hf_watch.hub import positions
 from hf_watch.logs import logs
+from hf_watch.threads.status import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -98,7 +99,7 @@ class PassPicture:
         self._rate.show("bytes", "", size_bytes, None)
         self._whole.show(
             "all", "published", done, done + left, bytes_per_s=self._rate.speed("bytes"),
-            done_text=f"{done} of {done + left} files, {size_text(size_bytes)}",
+            done_text=f"{done} of {counted(done + left, 'file')}, {size_text(size_bytes)}",
         )  # fmt: skip
         reasons = dict.fromkeys(worker.reason for worker in workers if worker.reason)
         return Group(
@@ -166,5 +167,4 @@ def _key(name: str, sending: Sending) -> str:
 def _together(name: str, status: TargetStatus, width: int) -> Text:
     files = status.in_flight - len(status.sending)
     size_bytes = status.in_flight_bytes - sum(each.size_bytes for each in status.sending)
-    what = "1 file" if files == 1 else f"{files} files"
-    return Text(frames.shortened(f"{name}: {what}, {size_text(size_bytes)} under way", width - 2))
+    return Text(frames.shortened(f"{name}: {counted(files, 'file')}, {size_text(size_bytes)} under way", width - 2))

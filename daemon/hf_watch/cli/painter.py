@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.segment import Segment, SegmentLines
 from rich.text import Text
 
+from hf_watch.threads.status import counted
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -100,7 +102,7 @@ class Painter(io.TextIOBase):
     def _taken(self) -> list[str]:
         lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
         missed, self._missed = self._missed, 0
-        return [*lines, f"… {missed} lines were not shown\n"] if missed else lines
+        return [*lines, f"… {counted(missed, 'line')} not shown\n"] if missed else lines
 
     def _rows(self, width: int, height: int) -> list[list[Segment]]:
         """The picture, one column narrower than the terminal, whose last one some leave only with the next letter."""

@@ -20,7 +20,7 @@ from hf_watch.control.contract import (
 from hf_watch.ledger.records import looked_into
 from hf_watch.logs.logs import masked
 from hf_watch.paths import printable
-from hf_watch.threads.status import TargetState
+from hf_watch.threads.status import TargetState, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -111,11 +111,10 @@ def _problems(target: TargetView, max_lag_s: float) -> Iterator[str]:
     if target.state in {"lost", "refused"}:
         yield f"{target.target}: {target.reason}"
     if target.quarantined:
-        files = "1 file" if target.quarantined == 1 else f"{target.quarantined} files"
-        yield f"{target.target}: {files} in quarantine"
+        yield f"{target.target}: {counted(target.quarantined, 'file')} in quarantine"
     if target.held_deletes:
         yield (
-            f"{target.target}: {target.held_deletes} deletes are held back, such as {target.held_example};"
+            f"{target.target}: {counted(target.held_deletes, 'delete')} held back, such as {target.held_example};"
             f" `hf-watch confirm-deletes {target.target}` lets them go"
         )
     if target.lag_s > max_lag_s:

@@ -14,6 +14,7 @@ from hf_watch.errors import HubError, MissingRepoError, UnauthorizedError
 from hf_watch.paths import printable
 from hf_watch.rules.filters import Filter
 from hf_watch.rules.pace import HUB_PER_HOUR
+from hf_watch.threads.status import counted
 from hf_watch.watches.filesystems import mount_of, mounts_below, read_mounts
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Check:
 
 def settings(targets: int) -> Check:
     """How much is watched; a mistake in the settings never comes this far."""
-    return Check("settings", Level.OK, f"{targets} target{'' if targets == 1 else 's'}; `hf-watch config` shows them")
+    return Check("settings", Level.OK, f"{counted(targets, 'target')}; `hf-watch config` shows them")
 
 
 def token(place: str, lack: str | None) -> Check:
@@ -131,8 +132,10 @@ def watch_limits(specs: Sequence[TargetSpec]) -> Iterator[Check]:
         yield Check("inotify", Level.WARN, "this system has no inotify", "nothing: directories are scanned instead")
         return
     directories = sum(_directories(spec) for spec in specs)
-    yield _limited("watches", f"{directories} directories to watch", directories, allowed, 65_536)
-    yield _limited("instances", f"{len(specs)} watched roots", len(specs), _limit("max_user_instances") or 0, 512)
+    yield _limited(
+        "watches", f"{counted(directories, 'directory', 'directories')} to watch", directories, allowed, 65_536
+    )
+    yield _limited("instances", counted(len(specs), "watched root"), len(specs), _limit("max_user_instances") or 0, 512)
     queue = _limit("max_queued_events") or 0
     remedy = (
         "" if queue >= WANTED_QUEUE else f"for storms of changes: sysctl fs.inotify.max_queued_events={WANTED_QUEUE}"

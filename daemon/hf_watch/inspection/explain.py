@@ -14,6 +14,7 @@ from hf_watch.errors import HubError, SourceError
 from hf_watch.model import Writers
 from hf_watch.paths import parents, within
 from hf_watch.rules.mapping import Content, Unpublishable
+from hf_watch.threads.status import counted
 
 if TYPE_CHECKING:
     from hf_watch.ledger.ledger import Ledger
@@ -134,12 +135,12 @@ class Explainer:
         if looked is None:
             return "there is no regular file at this path"
         if self._is_written(path):
-            return f"{looked.size_bytes} bytes, and open for writing"
+            return f"{counted(looked.size_bytes, 'byte')}, and open for writing"
         left_s = self._unsettled_s(looked)
         settled = f"settled in {left_s:.1f} s" if left_s > 0 else "settled"
         place = self._files.place(path)
         led = "" if place in {None, path} else f"by a link to {place}, "
-        return f"{looked.size_bytes} bytes, {led}{settled}{self._why_so_long(looked)}"
+        return f"{counted(looked.size_bytes, 'byte')}, {led}{settled}{self._why_so_long(looked)}"
 
     def _why_so_long(self, looked: Fingerprint) -> str:
         """Which step of `quiet_s` counts, where there are several."""

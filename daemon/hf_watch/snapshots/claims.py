@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hf_watch.threads.status import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -114,7 +116,7 @@ def reason(claim: Claim, rivals: Sequence[Claim], in_repo: str) -> str:
     newest = max(rivals, key=lambda rival: rival.age)
     if claim.target.spec.on_clash == "newest":
         return f"{newest.place} is newer and maps to the same repo path {in_repo}"
-    more = f" and {len(rivals) - 1} more files" if len(rivals) > 1 else ""
+    more = f" and {counted(len(rivals) - 1, 'more file')}" if len(rivals) > 1 else ""
     return f"{newest.place}{more} maps to the same repo path {in_repo}"
 
 

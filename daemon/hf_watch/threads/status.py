@@ -119,9 +119,9 @@ def _lateness(targets: Sequence[TargetStatus], now: float, max_lag_s: float) -> 
     return f"late: {name} is {lag_s:.0f} s behind; " if lag_s > max_lag_s else ""
 
 
-def counted(number: int, thing: str) -> str:
-    """A number of things."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+def counted(number: int, thing: str, things: str = "") -> str:
+    """A number of things; `things` where more of them are not called `thing` with an s."""
+    return f"{number} {thing}" if number == 1 else f"{number} {things or thing + 's'}"
 
 
 def problems(status: WorkerStatus) -> list[str]:
