@@ -2,18 +2,18 @@
 
 from typing import TYPE_CHECKING
 
+from hf_watch.version import __version__
+
 if TYPE_CHECKING:
-    from hf_watch.embedding.watching import watch
+    from hf_watch.embedding.watching import NotPublishedError, watch
 
-__all__ = ["__version__", "watch"]
-
-__version__ = "0.1.0"
+__all__ = ["NotPublishedError", "__version__", "watch"]
 
 
 def __getattr__(name: str) -> object:
-    """`watch`, imported when it is asked for: the command has no use for it."""
-    if name != "watch":
+    """What is for Python programs, imported when it is asked for: the command has no use for it."""
+    if name not in __all__:
         raise AttributeError(name)
-    from hf_watch.embedding.watching import watch  # noqa: PLC0415  as above
+    from hf_watch.embedding import watching  # noqa: PLC0415  as above
 
-    return watch
+    return getattr(watching, name)

@@ -16,7 +16,7 @@ import structlog
 from huggingface_hub.utils import _http
 
 import hf_watch
-from hf_watch.embedding.watching import NotPublishedError
+from hf_watch import NotPublishedError
 from hf_watch.errors import HfWatchError
 from hf_watch.local_hub import LocalHub
 from hf_watch.local_hub.faults import Fault

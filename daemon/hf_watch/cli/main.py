@@ -10,12 +10,12 @@ from typing import NoReturn, TextIO
 import click
 from click.shell_completion import get_completion_class
 
-from hf_watch import __version__
 from hf_watch.cli import daemon, exit_codes, local_hub, looking, publishing, service
 from hf_watch.cli.wording import Group
 from hf_watch.errors import ConfigError, HfWatchError, NotRunningError
 from hf_watch.logs import logs
 from hf_watch.paths import printable
+from hf_watch.version import __version__
 
 GONE = {errno.EPIPE, errno.EIO}  # the reader of a pipe, a terminal
 

@@ -17,12 +17,12 @@ from hf_watch.paths import printable, within
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hf_watch.control.choosing import Chosen
     from hf_watch.control.daemon import Daemon, Steered
     from hf_watch.control.paging import Shelf
     from hf_watch.ledger.records import Held, Records
     from hf_watch.threads.status import TargetStatus, Unpublished
 
-Chosen = tuple["Steered", str]  # a target, and the file or directory of it that is meant; "": all of it
 Found = Iterator[tuple[str, FileView]]
 
 

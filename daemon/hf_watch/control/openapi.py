@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import models_json_schema
 
-from hf_watch import __version__
+from hf_watch.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,9 +16,9 @@ from hf_watch.threads.status import TargetState, counted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from hf_watch.control.choosing import Chosen
     from hf_watch.control.contract import FileState, State
     from hf_watch.control.daemon import Daemon, Steered
-    from hf_watch.control.files import Chosen
     from hf_watch.control.pauses import Bound
     from hf_watch.ledger.records import Records
     from hf_watch.threads.status import TargetStatus, Unpublished, WorkerStatus

@@ -6,7 +6,6 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from hf_watch import __version__
 from hf_watch.control.contract import (
     CommitsView,
     CommitView,
@@ -21,6 +20,7 @@ from hf_watch.ledger.records import looked_into
 from hf_watch.logs.logs import masked
 from hf_watch.paths import printable
 from hf_watch.threads.status import TargetState, counted
+from hf_watch.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,11 +11,11 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, co
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import get_session, hf_raise_for_status
 
-from hf_watch import __version__
 from hf_watch.errors import MissingEntryError, MovedError, RejectedError, SourceError, UnauthorizedError
 from hf_watch.hub.errors import CLIENT_ERRORS, Phase, translate
 from hf_watch.hub.transport import Patience, deadline, xet_deadline
 from hf_watch.model import Created, Delete, Outcome, Receipt, RemoteFile, RepoState, Staged
+from hf_watch.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

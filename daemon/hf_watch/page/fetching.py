@@ -17,9 +17,9 @@ from urllib.parse import unquote
 
 import httpx2
 
-from hf_watch import __version__
 from hf_watch.page.landing import RefusedError
 from hf_watch.paths import printable
+from hf_watch.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

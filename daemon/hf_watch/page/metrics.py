@@ -12,9 +12,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from hf_watch import __version__
 from hf_watch.page.recent import Totals
 from hf_watch.threads.measured import Asked, Missed, Published, PutOff, QuotaSeen, Scanned, SetAside, Skipped
+from hf_watch.version import __version__
 from hf_watch.watches import limits, reasons
 
 if TYPE_CHECKING:

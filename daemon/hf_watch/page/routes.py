@@ -17,9 +17,11 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from hf_watch.control.api import OPERATIONS, Api, answering, error_answer, read_question, refusals
+from hf_watch.control.answers import answering, error_answer, refusals
+from hf_watch.control.api import OPERATIONS, Api
 from hf_watch.control.contract import ErrorView
 from hf_watch.control.openapi import Operation, Query, document
+from hf_watch.control.questions import read_question
 from hf_watch.control.view import REPO_PLACES
 from hf_watch.page.contract import DropsView, DropView, LimitsView, MinuteView, RecentView, UrlQuestion
 from hf_watch.page.fetching import NOT_SAID, fetched

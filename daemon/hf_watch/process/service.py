@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from hf_watch import __version__
 from hf_watch.errors import ConfigError, LedgerError
 from hf_watch.systemd import notify
 from hf_watch.threads.status import counted, sentence
+from hf_watch.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

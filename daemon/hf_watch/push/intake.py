@@ -18,10 +18,10 @@ from urllib.parse import unquote, urlsplit
 
 import httpx2
 
-from hf_watch import __version__
 from hf_watch.disk import scan
 from hf_watch.errors import NotSettledError, SourceError
 from hf_watch.model import Fingerprint, Snapshot, Upload, Writers
+from hf_watch.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -17,7 +17,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import hf_watch
 from hf_watch.errors import InstallError
 from hf_watch.systemd import unit_files
 
@@ -173,7 +172,7 @@ def _program(scope: Scope) -> Path:
     if not program.is_file():
         raise InstallError(f"{program} is missing: install hf-watch with pip, in a virtual environment in /opt")
     if not scope.is_user:
-        _refuse_homes([Path(sys.prefix), Path(sys.base_prefix), Path(hf_watch.__file__), program])
+        _refuse_homes([Path(sys.prefix), Path(sys.base_prefix), Path(__file__), program])
         _refuse_unreachable(program)
     return program
 

@@ -1,0 +1,3 @@
+"""Which hf-watch this is."""
+
+__version__ = "0.1.0"
