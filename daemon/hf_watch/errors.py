@@ -83,5 +83,9 @@ class MissingRepoError(HubError):
     """The repo or the branch does not exist."""
 
 
+class MissingContentError(HubError):
+    """Content that was taken for sent is not there, or was not taken: stage it anew, and it travels another way."""
+
+
 class MissingEntryError(HubError):
     """A path to be deleted is not there any more."""

@@ -45,8 +45,9 @@ class Watch(Protocol):
 class Hub(Protocol):
     """One destination on the Hub. Every method may raise any errors.HubError; none retries, each has an end.
 
-    RetryableError, RejectedError, TooLargeError, UnauthorizedError, MissingRepoError, MissingEntryError and MovedError
-    are definite: nothing was changed. Only `commit` and `create` raise AmbiguousError.
+    RetryableError, RejectedError, TooLargeError, UnauthorizedError, MissingRepoError, MissingEntryError, MovedError and
+    MissingContentError are definite: nothing was changed. Only `commit` and `create` raise AmbiguousError, only `stage`
+    and `commit` MissingContentError.
     """
 
     def head(self) -> str:
@@ -74,8 +75,8 @@ class Hub(Protocol):
     def commit(self, batch: Batch, parent: str | None = None) -> Receipt:
         """Make one commit of a batch that holds something to commit: all of it or nothing.
 
-        With `parent` the Hub refuses (MovedError) unless that is the head. After AmbiguousError the staged operations
-        must not be used again.
+        With `parent` the Hub refuses (MovedError) unless that is the head. After AmbiguousError and MissingContentError
+        the staged operations must not be used again; staged anew, content that was missing is sent whole.
         """
 
     def find(self, batch_id: str) -> str | None:

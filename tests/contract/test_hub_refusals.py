@@ -18,6 +18,7 @@ from hf_watch.disk.scan import digest_of
 from hf_watch.errors import (
     AmbiguousError,
     HfWatchError,
+    MissingContentError,
     MissingEntryError,
     MissingRepoError,
     MovedError,
@@ -218,7 +219,8 @@ def test_a_repo_that_somebody_creates_at_the_same_time_is_not_asked_for_without_
     [
         ("xet-write-token", _error(401), UnauthorizedError),
         ("xet-write-token", _error(403), UnauthorizedError),
-        ("/v1/xorbs", _error(400), UnreachableError),
+        ("/v1/xorbs", _error(400), MissingContentError),
+        ("/v1/shards", _error(404), MissingContentError),
     ],
 )
 def test_a_xet_upload_that_fails_says_why(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -134,9 +135,19 @@ def test_a_xet_file_must_be_what_its_shard_says(hub: LocalHub, *, honest: bool) 
 
 def test_a_file_of_a_xorb_that_never_came_is_refused(hub: LocalHub) -> None:
     digest = sha256(b"x").hexdigest()
-    httpx2.post(f"{hub.url}/v1/shards", content=shard_of(b"x", "cd" * 32, digest), headers=as_xet(hub))
+    shard = httpx2.post(f"{hub.url}/v1/shards", content=shard_of(b"x", "cd" * 32, digest), headers=as_xet(hub))
+    assert (shard.status_code, "was never uploaded" in shard.json()["error"]) == (400, True)
     answer = commit_large(hub, digest, 1)
-    assert (answer.status_code, "was never uploaded" in answer.json()["error"]) == (400, True)
+    assert (answer.status_code, "pointed to a file that does not exist" in answer.json()["error"]) == (400, True)
+
+
+def test_a_file_of_a_xorb_that_was_lost_is_refused(hub: LocalHub, tmp_path: Path) -> None:
+    digest, xorb, token = sha256(b"x").hexdigest(), "ab" * 32, as_xet(hub)
+    httpx2.post(f"{hub.url}/v1/xorbs/default/{xorb}", content=xorb_of(b"x"), headers=token)
+    httpx2.post(f"{hub.url}/v1/shards", content=shard_of(b"x", xorb, digest), headers=token)
+    shutil.rmtree(tmp_path / "hub/objects/xorbs")
+    answer = commit_large(hub, digest, 1)
+    assert (answer.status_code, "pointed to a file that does not exist" in answer.json()["error"]) == (400, True)
 
 
 def test_what_is_no_xorb_and_no_shard_is_refused_and_not_kept(hub: LocalHub) -> None:

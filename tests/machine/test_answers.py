@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from hf_watch.errors import (
     AmbiguousError,
+    MissingContentError,
     MovedError,
     RejectedError,
     RetryableError,
@@ -95,6 +96,18 @@ def test_what_was_refused_for_now_is_sent_again_as_it_is_without_a_parent(tmp_pa
     assert hub.repo.files == PUBLISHED
     assert hub.parents == [None] * 3
     assert hub.calls.count("stage") == 1
+
+
+@pytest.mark.parametrize("verb", ["stage", "commit"])
+def test_content_that_was_taken_for_sent_is_staged_anew_and_nothing_is_set_aside(
+    tmp_path: Path, drop: Path, verb: str
+) -> None:
+    hub = FakeHub()
+    hub.fail(verb, Fault(MissingContentError("400: an LFS pointer pointed to a file that does not exist")))
+    assembled = _engine(tmp_path, drop, hub).sync()
+    assert hub.repo.files == PUBLISHED
+    assert hub.calls.count("stage") == 2
+    assert not assembled.gave_up
 
 
 def test_a_commit_that_lands_while_it_is_repeated_is_not_made_twice(tmp_path: Path, drop: Path) -> None:

@@ -5,7 +5,15 @@ from collections import deque
 
 import pytest
 
-from hf_watch.errors import AmbiguousError, HubError, MissingRepoError, RejectedError, RetryableError, UnreachableError
+from hf_watch.errors import (
+    AmbiguousError,
+    HubError,
+    MissingContentError,
+    MissingRepoError,
+    RejectedError,
+    RetryableError,
+    UnreachableError,
+)
 from hf_watch.push import intake
 from hf_watch.push.upload import MOST_ATTEMPTS, Pusher
 from tests.fake_hub import FakeHub, Fault, lost_answer
@@ -40,6 +48,13 @@ def test_a_lost_answer_makes_no_second_commit() -> None:
     commit, waited = _push(hub)
     assert len(hub.repo.commits) == len(waited) == 1
     assert commit is None
+
+
+def test_content_that_was_taken_for_sent_is_staged_anew() -> None:
+    hub = FakeHub()
+    hub.script["commit"] = deque([Fault(MissingContentError("400"))])
+    commit, waited = _push(hub)
+    assert (commit, len(waited), hub.calls) == (hub.repo.head, 1, ["stage", "commit", "stage", "commit"])
 
 
 def test_a_hub_that_is_away_after_a_lost_answer_is_waited_for() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -124,3 +126,41 @@ def test_a_corrupt_ledger_costs_no_upload(hub: LocalHub, drop: Path, tmp_path: P
     assert ended.returncode == 0
     assert b"ledger.set_aside" in ended.stderr
     assert not [each for each in hub.requests[asked:] if "/commit/" in each.path or "/preupload/" in each.path]
+
+
+@pytest.mark.parametrize("is_forgotten", [False, True])
+def test_a_new_hub_on_the_port_of_one_that_is_gone_gets_everything(
+    drop: Path, tmp_path: Path, *, is_forgotten: bool
+) -> None:
+    """What the first one got, the client would take for sent: it remembers that for an address, on the disk."""
+    content = os.urandom(1 << 20)
+    (drop / "large.bin").write_bytes(content)
+    hub = LocalHub(tmp_path / "hub", open_namespaces=True)
+
+    def is_published() -> bool:
+        repos = ("dataset", "acme/drop")
+        return "incoming/large.bin" in hub.files(*repos) and hub.read(*repos, "incoming/large.bin") == content
+
+    with hub:
+        env = environment(hub.url, tmp_path)
+        arguments = [*_arguments("run", drop, tmp_path), "--create-repo", "--rescan-s", "1"]
+        with running(arguments, env, tmp_path / "log") as daemon:
+            daemon.wait_for("commit.recorded")
+            assert daemon.stop() == 0
+    shutil.rmtree(tmp_path / "hub")
+    if is_forgotten:
+        shutil.rmtree(tmp_path / "state")
+    with hub, running(arguments, env, tmp_path / "log") as daemon:
+        daemon.wait_for("commit.recorded")
+        eventually(is_published, "the large file is on the Hub")
+        assert not daemon.events("path.quarantined")
+        assert daemon.stop() == 0
+
+
+def test_a_local_hub_that_is_removed_takes_with_it_what_the_client_remembers(drop: Path, tmp_path: Path) -> None:
+    (drop / "large.bin").write_bytes(os.urandom(1 << 20))
+    local = [*_arguments("sync", drop, tmp_path), "--local", str(tmp_path / "hub")]
+    env = environment("http://nobody.invalid", tmp_path)
+    assert run(local, env, tmp_path).returncode == 0
+    assert list((tmp_path / "hub").rglob("shard-cache/*"))
+    assert not list((tmp_path / "hf").rglob("shard-cache/*"))

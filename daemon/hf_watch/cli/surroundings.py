@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ENV_FILE = Path(".env")
 NO_TOKEN = "no token: set HF_TOKEN, or HF_TOKEN_PATH to a file with one, or log in with `hf auth login`"  # noqa: S105  none
+CLIENT_CACHE = "client"  # what the client remembers of a local Hub, in its directory
 LOCAL_TOKEN = "hf_local_hub_takes_any_token"  # noqa: S105  the local Hub asks for one, whichever it is
 
 
@@ -96,6 +97,9 @@ def endpoint_of(hub_dir: Path | None) -> Iterator[Endpoint]:
             opened.enter_context(hub)
         os.environ["HF_ENDPOINT"] = hub.url
         os.environ["HF_TOKEN"] = LOCAL_TOKEN  # a real one has no business there
+        os.environ["HF_XET_CACHE"] = str(
+            hub_dir / CLIENT_CACHE
+        )  # goes with the Hub; its port may be another one's next
         from hf_watch.composition.composer import Endpoint  # noqa: PLC0415  as above
 
         click.echo(f"local Hub: {hub.url}, kept in {hub_dir}; each repo's files: {hub_dir}/repos", err=True)

@@ -24,6 +24,7 @@ from huggingface_hub.utils import parse_ratelimit_headers
 from hf_watch.errors import (
     AmbiguousError,
     HubError,
+    MissingContentError,
     MissingEntryError,
     MissingRepoError,
     MovedError,
@@ -46,6 +47,12 @@ LONGEST_WAIT_S = 24 * 3600.0  # what a Hub asks for beyond a day is taken for a 
 SHOWN_CHARS = 500  # of the Hub's own words in a log line
 
 FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
+POINTER_TO_NOTHING = "pointer pointed to a file that does not exist"  # a commit's 400 for content that never arrived
+# What the content store refuses for good; Xet's own words. A shard may name only what is there.
+REFUSED_BY_STORE = re.compile(
+    r"HTTP status client error \((?!401|403|408|429)\d+ [^)]*\), domain: \S*/v\d+/(?:shards|xorbs)\b"
+)
 
 CLIENT_ERRORS = (httpx2.HTTPError, OSError, ValueError, RuntimeError)
 """All that a call of the client can raise for reasons outside this process; HfHubHTTPError is an OSError."""
@@ -98,6 +105,8 @@ def _from_builtin(error: BaseException, text: str) -> HfWatchError:
         return _from_this_machine(number, text)
     if isinstance(error, PermissionError) or _says_unauthorized(text):
         return UnauthorizedError(text)
+    if REFUSED_BY_STORE.search(text):
+        return MissingContentError(text)
     if isinstance(error, ValueError):
         return RejectedError(text)
     return UnreachableError(text)  # Xet's builtin errors: the way to the content store; nothing is committed there
@@ -112,10 +121,16 @@ def _from_response(error: HfHubHTTPError, text: str, phase: Phase) -> HubError:
     if status == httpx2.codes.TOO_MANY_REQUESTS:
         return RetryableError(text, retry_after_s(error.response.headers, text, time.time()))
     if known := STATUS_CLASSES.get(status):
-        return MovedError(text, _header_wait_s(error)) if known is MovedError else known(text)
+        return _definite(known, error, text)
     if status == httpx2.codes.REQUEST_TIMEOUT or status >= httpx2.codes.INTERNAL_SERVER_ERROR:
         return _unclear(error, text, phase)
     return RejectedError(text)
+
+
+def _definite(known: type[HubError], error: HfHubHTTPError, text: str) -> HubError:
+    if known is RejectedError and POINTER_TO_NOTHING in text:
+        return MissingContentError(text)
+    return MovedError(text, _header_wait_s(error)) if known is MovedError else known(text)
 
 
 def _unclear(error: HfHubHTTPError, text: str, phase: Phase) -> HubError:

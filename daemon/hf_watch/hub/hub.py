@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+import io
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 from urllib.parse import quote
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants, get_token
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import get_session, hf_raise_for_status
 
-from hf_watch.errors import MissingEntryError, MovedError, RejectedError, SourceError, UnauthorizedError
+from hf_watch.errors import (
+    MissingContentError,
+    MissingEntryError,
+    MovedError,
+    RejectedError,
+    SourceError,
+    UnauthorizedError,
+)
 from hf_watch.hub.errors import CLIENT_ERRORS, Phase, translate
+from hf_watch.hub.sent import forget_sent
 from hf_watch.hub.transport import Patience, deadline, xet_deadline
 from hf_watch.model import Created, Delete, Outcome, Receipt, RemoteFile, RepoState, Staged
 from hf_watch.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from hf_watch.model import Batch, Destination, Upload
 
@@ -26,6 +35,10 @@ PATHS_PER_CALL: Final = 500  # the server answers 413 above 1,000
 RECENT_COMMITS: Final = 50  # how far back a lost commit is looked for
 BEING_CREATED: Final = "conflicting operation"  # a 409 that is not about a repo that exists already
 STATIC_SPACE: Final = "static"  # a Space needs an SDK; this one runs nothing
+
+
+class _Anew(CommitOperationAdd):
+    """What goes by Git LFS, whole and whatever was sent before: the client does so with what it is handed open."""
 
 
 class HubClient:
@@ -45,6 +58,7 @@ class HubClient:
         self._repo_id = destination.repo_id
         self._repo_type = destination.repo_type
         self._revision = destination.revision
+        self._missing: frozenset[str] = frozenset()  # sha256 of what the Hub did not hold when it was last refused
         self._api = self._new_api()
 
     def head(self) -> str:
@@ -93,20 +107,44 @@ class HubClient:
         self._api = self._new_api()
 
     def stage(self, uploads: Sequence[Upload]) -> list[Staged]:
-        tickets = [_ticket(upload) for upload in uploads]
-        with self._call(Phase.STAGING, sum(upload.snapshot.fingerprint.size_bytes for upload in uploads)):
-            self._api.preupload_lfs_files(
-                self._repo_id,
-                additions=tickets,
-                repo_type=self._repo_type,
-                revision=self._revision,
-                free_memory=True,
-            )
+        size_bytes = sum(upload.snapshot.fingerprint.size_bytes for upload in uploads)
+        with ExitStack() as opened:
+            tickets = self._tickets(uploads, opened)
+            with self._forgetting(tickets), self._call(Phase.STAGING, size_bytes):
+                self._api.preupload_lfs_files(
+                    self._repo_id,
+                    additions=tickets,
+                    repo_type=self._repo_type,
+                    revision=self._revision,
+                    free_memory=True,
+                )
         return [_staged(upload, ticket) for upload, ticket in zip(uploads, tickets, strict=True)]
+
+    def _tickets(self, uploads: Sequence[Upload], opened: ExitStack) -> list[CommitOperationAdd]:
+        """One each; all of them go anew where one does, for the client sends them one way."""
+        if self._missing.isdisjoint(upload.snapshot.digest.sha256.hex() for upload in uploads):
+            return [_ticket(upload, CommitOperationAdd, upload.snapshot.content) for upload in uploads]
+        return [_ticket(upload, _Anew, _open(upload, opened)) for upload in uploads]
+
+    @contextmanager
+    def _forgetting(self, tickets: Iterable[object]) -> Iterator[None]:
+        """When the Hub does not hold what was taken for sent: forget it, and send what was refused anew next time.
+
+        What went anew already is refused for another reason: RejectedError.
+        """
+        try:
+            yield
+        except MissingContentError as error:
+            large = [each for each in tickets if isinstance(each, CommitOperationAdd) and not _travels_inside(each)]
+            if all(isinstance(each, _Anew) for each in large):
+                raise RejectedError(str(error)) from error
+            self._missing = frozenset(each.upload_info.sha256.hex() for each in large)
+            forget_sent()
+            raise
 
     def commit(self, batch: Batch, parent: str | None = None) -> Receipt:
         operations = [_operation(each) for each in batch.operations]
-        with self._call(Phase.COMMITTING, batch.held_bytes):
+        with self._forgetting(operations), self._call(Phase.COMMITTING, batch.held_bytes):
             info = self._api.create_commit(
                 self._repo_id,
                 operations,
@@ -184,25 +222,36 @@ def _description(batch_id: str) -> str:
     return f"hf-watch batch {batch_id}"
 
 
-def _ticket(upload: Upload) -> CommitOperationAdd:
-    content = upload.snapshot.content
+def _ticket(upload: Upload, kind: type[CommitOperationAdd], content: bytes | BinaryIO | None) -> CommitOperationAdd:
     try:
-        ticket = CommitOperationAdd(upload.repo_path, upload.readable_path if content is None else content)
+        ticket = kind(upload.repo_path, upload.readable_path if content is None else content)
     except ValueError as error:
         raise RejectedError(str(error), upload.repo_path) from error
     except OSError as error:
         raise SourceError(error.strerror or str(error)) from error
-    if content is None:
-        ticket.upload_info.sha256 = (
-            upload.snapshot.digest.sha256
-        )  # read and hashed already; spares a pass over the file
+    if not isinstance(content, bytes):  # read and hashed already; spares a pass over the file
+        ticket.upload_info.sha256 = upload.snapshot.digest.sha256
     return ticket
+
+
+def _open(upload: Upload, opened: ExitStack) -> BinaryIO:
+    """The content as a file that closes with `opened`."""
+    if upload.snapshot.content is not None:
+        return io.BytesIO(upload.snapshot.content)
+    try:
+        return opened.enter_context(open(upload.readable_path, "rb"))  # noqa: PTH123  the name need not be UTF-8
+    except OSError as error:
+        raise SourceError(error.strerror or str(error)) from error
+
+
+def _travels_inside(ticket: CommitOperationAdd) -> bool:
+    return ticket._upload_mode == "regular"  # noqa: SLF001  the answer of preupload has no public name
 
 
 def _staged(upload: Upload, ticket: CommitOperationAdd) -> Staged:
     size_bytes = upload.snapshot.fingerprint.size_bytes
-    travels_inside = ticket._upload_mode == "regular"  # noqa: SLF001  the answer of preupload has no public name
-    return Staged(upload.repo_path, size_bytes, size_bytes if travels_inside else 0, _outcome(upload, ticket), ticket)
+    held_bytes = size_bytes if _travels_inside(ticket) else 0
+    return Staged(upload.repo_path, size_bytes, held_bytes, _outcome(upload, ticket), ticket)
 
 
 def _outcome(upload: Upload, ticket: CommitOperationAdd) -> Outcome:
@@ -210,7 +259,7 @@ def _outcome(upload: Upload, ticket: CommitOperationAdd) -> Outcome:
     if ticket._should_ignore:  # noqa: SLF001  as above
         return Outcome.IGNORED
     digest = upload.snapshot.digest
-    own = digest.git_sha1 if ticket._upload_mode == "regular" else digest.sha256  # noqa: SLF001  as above
+    own = digest.git_sha1 if _travels_inside(ticket) else digest.sha256
     if own is not None and ticket._remote_oid == own.hex():  # noqa: SLF001  as above
         return Outcome.UNCHANGED
     return Outcome.COMMITTED

@@ -88,6 +88,9 @@ class ContentStore:
             files, xorbs = shards.parse_shard(await request.body())
         except shards.FormatError as error:
             raise bad_request(str(error)) from error
+        named = {segment.xorb for file in files for segment in file.segments} | {xorb.hash for xorb in xorbs}
+        if missing := [each for each in named if not self._state.objects.has_xorb(each)]:
+            raise bad_request(f"xorb {missing[0]} was never uploaded")
         self._state.xet.add([file for file in files if file.sha256 is not None], xorbs)
         return JSONResponse({"result": 1})
 

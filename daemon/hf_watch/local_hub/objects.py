@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from . import shards
-from .refusals import bad_request
+from .refusals import bad_request, pointer_to_nothing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -37,6 +37,9 @@ class Objects:
 
     def has(self, sha256: str) -> bool:
         return self.large(sha256).is_file()
+
+    def has_xorb(self, name: str) -> bool:
+        return self.xorb(name).is_file()
 
     @contextmanager
     def writing(self, target: Path) -> Iterator[BinaryIO]:
@@ -76,7 +79,7 @@ class Objects:
 
     async def receive_xorb(self, name: str, blocks: AsyncIterator[bytes]) -> tuple[bool, int]:
         """Keep a xorb; Refusal 400 when it is none. Returns whether it is new, and its size."""
-        is_new, size_bytes = not self.xorb(name).is_file(), 0
+        is_new, size_bytes = not self.has_xorb(name), 0
         with self.writing(self.xorb(name)) as file:
             async for block in blocks:
                 size_bytes += len(block)
@@ -86,11 +89,10 @@ class Objects:
         return is_new, size_bytes
 
     def chunks(self, xorb: str) -> list[Chunk]:
-        """Where the chunks of a xorb are; Refusal 400 when it was never uploaded."""
-        try:
-            return _chunks(self.xorb(xorb))
-        except FileNotFoundError as error:
-            raise bad_request(f"xorb {xorb} was never uploaded") from error
+        """Where the chunks of a xorb are; Refusal 400 when it is not here."""
+        if not self.has_xorb(xorb):
+            raise pointer_to_nothing()
+        return _chunks(self.xorb(xorb))
 
     def put_together(self, sha256: str, segments: list[Segment]) -> None:
         """A file from its xorbs; Refusal 400 when they do not make the file that the shard says."""

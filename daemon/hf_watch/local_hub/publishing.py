@@ -14,7 +14,7 @@ from .bodies import json_object, lines, parsed_object, plain_bytes
 from .cards import check_card
 from .doors import SLOW_S
 from .records import Edit
-from .refusals import Refusal, bad_request
+from .refusals import Refusal, bad_request, pointer_to_nothing
 from .repo_paths import check_path
 from .state import AT, REPO, opens_pull_request
 
@@ -116,7 +116,7 @@ class Publishing:
             xet_hash = self._state.xet.hash_of(sha256)
             segments = None if xet_hash is None else self._state.xet.segments(xet_hash)
             if segments is None:
-                raise bad_request("LFS pointer pointed to a file that does not exist")
+                raise pointer_to_nothing()
             self._state.objects.put_together(sha256, segments)
         held = self._state.objects.large(sha256).stat().st_size
         if size_bytes not in {-1, held}:

@@ -33,6 +33,11 @@ def bad_request(message: str) -> Refusal:
     return Refusal(400, message)
 
 
+def pointer_to_nothing() -> Refusal:
+    """A commit names content that never arrived."""
+    return bad_request("Your push was rejected because an LFS pointer pointed to a file that does not exist.")
+
+
 def invalid_credentials() -> Refusal:
     return Refusal(401, "Invalid credentials in Authorization header")
 

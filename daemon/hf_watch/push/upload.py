@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from hf_watch.errors import AmbiguousError, HubError, MissingRepoError, MovedError, RejectedError, RetryableError
+from hf_watch.errors import (
+    AmbiguousError,
+    HubError,
+    MissingContentError,
+    MissingRepoError,
+    MovedError,
+    RejectedError,
+    RetryableError,
+)
 from hf_watch.model import Batch, Outcome, Receipt
 from hf_watch.rules.pace import backoff_s
 
@@ -48,7 +56,7 @@ class Pusher:
                     raise
                 self.hub.create(private=self.private)
                 attempt += 1
-            except (RetryableError, AmbiguousError, MovedError) as error:
+            except (RetryableError, AmbiguousError, MovedError, MissingContentError) as error:
                 attempt += 1
                 if attempt >= MOST_ATTEMPTS:
                     raise
