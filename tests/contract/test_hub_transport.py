@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import socketserver
 import ssl
 import threading
@@ -17,7 +18,6 @@ from hf_watch.hub.transport import install_client
 from hf_watch.model import Destination
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterator
 
 CERTIFICATE = Path(__file__).parents[1] / "certificates" / "loopback.pem"  # for 127.0.0.1, signed by itself
@@ -59,11 +59,13 @@ def _serving(context: ssl.SSLContext | None = None) -> Iterator[_Server]:
             thread.join()
 
 
-def _ask(endpoint: str) -> None:
+def _ask(endpoint: str) -> str:
+    """What is said of a Hub that gives no answer."""
     install_client()
     client = HubClient(Destination(endpoint, "dataset", "acme/drop", "main"), token=lambda: "hf_contract")
-    with pytest.raises(UnreachableError):
+    with pytest.raises(UnreachableError) as caught:
         client.head()
+    return str(caught.value)
 
 
 @pytest.fixture(autouse=True)
@@ -96,3 +98,9 @@ def test_a_certificate_is_taken_that_the_environment_names(
     with _serving(context) as server:
         _ask(f"https://127.0.0.1:{server.server_address[1]}")
     assert len(server.asked) == is_trusted
+
+
+def test_who_gives_no_answer_is_named_with_the_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    assert f"no answer from 127.0.0.1:{port}: " in _ask(f"http://127.0.0.1:{port}")

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
+from structlog.testing import capture_logs
+
 from hf_watch.errors import RetryableError
 from hf_watch.model import Change, ChangeKind, Gap
 from hf_watch.threads.measured import Delivery, Missed, Published, PutOff, Scanned, SetAside, Skipped
+from hf_watch.watches.reasons import NEW_DIRECTORY
 from tests.disk import fill
 from tests.engine import DESTINATION, Engine, target_spec
 from tests.fake_hub import FakeHub, Fault
@@ -78,3 +81,18 @@ def test_a_gap_is_told_with_its_reason(tmp_path: Path) -> None:
         daemon.hint(Gap("", "kernel queue overflowed", daemon.clock()))
         daemon.turn(3)
     assert _seen(events, Missed) == [Missed("drop", "kernel queue overflowed")]
+
+
+def test_a_new_directory_is_scanned_and_is_no_gap(tmp_path: Path) -> None:
+    fill(tmp_path / "drop", {})
+    hub = FakeHub()
+    events: list[Measured] = []
+    engine = Engine(tmp_path, [target_spec(tmp_path / "drop")], hub, observe=events.append)
+    with engine.running() as daemon, capture_logs() as logs:
+        fill(tmp_path / "drop", {"new/a.txt": b"a"})
+        daemon.hint(Gap("new", NEW_DIRECTORY, daemon.clock()))
+        daemon.turn(20)
+    assert hub.repo.files["incoming/new/a.txt"] == b"a"
+    assert not _seen(events, Missed)
+    assert [each["log_level"] for each in logs if each["event"] == "directory.appeared"] == ["debug"]
+    assert not [each for each in logs if each["event"] == "watch.gap"]

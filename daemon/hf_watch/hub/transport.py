@@ -177,7 +177,7 @@ def _is_repeated_for_ever(request: httpx2.Request, response: httpx2.Response) ->
 
 
 def _reason(error: Exception, request: httpx2.Request) -> str:
-    return f"no answer from {request.url.host}: {str(error) or type(error).__name__}"
+    return f"no answer from {request.url.netloc.decode()}: {str(error) or type(error).__name__}"
 
 
 def _request_hooks() -> Iterator[Callable[[httpx2.Request], object]]:

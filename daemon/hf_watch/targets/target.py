@@ -15,12 +15,13 @@ from hf_watch.targets.ground import Ground
 from hf_watch.targets.receiving import Receiver
 from hf_watch.threads.measured import Missed
 from hf_watch.threads.status import TargetState
+from hf_watch.watches.reasons import NEW_DIRECTORY
 
 if TYPE_CHECKING:
     from hf_watch.ledger.ledger import Ledger
     from hf_watch.ledger.rows import Root
     from hf_watch.logs.journal import Journal
-    from hf_watch.model import Destination
+    from hf_watch.model import Destination, Gap
     from hf_watch.rules.settle import Settler, Waiting
     from hf_watch.targets.exploring import Exploration
     from hf_watch.targets.lookout import Lookout
@@ -242,13 +243,20 @@ class Target:
         if self.is_lost:
             return  # taking it up scans everything
         for gap in hints.gaps:
-            self.journal.tell("info", "watch.gap", gap.path, gap.reason)
-            self._observe(Missed(self.spec.name, gap.reason))
+            self._say_gap(gap)
         if any(not gap.path for gap in hints.gaps):
             self._forget_cookies()  # their hints may be among what was lost
             self._look_after(now, rescan=False)
         if self._receiver is not None:
             self._receiver.receive(hints)
+
+    def _say_gap(self, gap: Gap) -> None:
+        """A directory that came is scanned too, for what came with it; nothing was missed, and many come in a day."""
+        if gap.reason == NEW_DIRECTORY:
+            log.debug("directory.appeared", target=self.spec.name, path=printable(gap.path))
+            return
+        self.journal.tell("info", "watch.gap", gap.path, gap.reason)
+        self._observe(Missed(self.spec.name, gap.reason))
 
     def _forget_cookies(self) -> None:
         if self._receiver is not None:

@@ -1,4 +1,7 @@
-"""Why a watch says Gap; the texts appear in the log as `watch.gap reason=...` and stay as they are."""
+"""Why a watch says Gap; the texts appear in the log as `watch.gap reason=...` and stay as they are.
+
+But for a new directory, of which nothing was missed.
+"""
 
 from __future__ import annotations
 
