@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,8 +11,6 @@ import pytest
 from tests.running import environment, run, running
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from hf_watch.local_hub import LocalHub
 
 DEST = "hf://datasets/acme/drop/incoming"
@@ -69,3 +68,14 @@ def test_two_directories_with_one_place_are_named_at_the_start(hub: LocalHub, dr
         assert daemon.wait_for("dest.shared")[0]["targets"] == ["drop", "other"]
         daemon.wait_for("service.started")
         assert daemon.stop() == 0
+
+
+def test_a_push_to_a_hub_that_ends_with_it_says_where_the_content_lies(tmp_path: Path) -> None:
+    env = environment("", tmp_path)
+    arguments = ["push", "-", "hf://acme/model@next%2Fone/docs/a.txt", "--local", str(tmp_path / "own")]
+    for more in ([], [], ["--json"]):
+        ended = run([*arguments, *more], env, tmp_path, stdin=b"pushed")
+        assert ended.returncode == 0, ended.stderr
+        place = json.loads(ended.stdout)["file"] if more else ended.stdout.decode().rstrip("\n")
+        assert Path(place).read_bytes() == b"pushed"
+        assert b"http://" not in ended.stdout

@@ -173,15 +173,26 @@ def any_failed(checks: Sequence[Check]) -> bool:
     return any(check.level is Level.FAIL for check in checks)
 
 
-def push_json(upload: Upload, receipt: Receipt) -> dict[str, Any]:
-    """The answer of `push --json`; no commit when the repo held the content already."""
+def push_json(upload: Upload, receipt: Receipt, file: Path | None) -> dict[str, Any]:
+    """The answer of `push --json`; no commit when the repo held the content already.
+
+    `file` is where a local Hub keeps it that ends with the command, whose commits have no URL then.
+    """
     return {
         "repo_path": upload.repo_path,
         "bytes": upload.snapshot.fingerprint.size_bytes,
         "sha256": upload.snapshot.digest.sha256.hex(),
         "commit": receipt.commit,
-        "url": receipt.url,
+        "url": receipt.url if file is None else None,
+        "file": None if file is None else printable(str(file)),
     }
+
+
+def push_text(upload: Upload, receipt: Receipt, file: Path | None) -> str:
+    """The line of `push`; `file` as for `push_json`."""
+    if file is not None:
+        return printable(str(file))
+    return receipt.url or f"{upload.repo_path}: the repo holds this content already"
 
 
 def config_json(settings: Settings, config: Path | None, state_dir: Path) -> dict[str, Any]:

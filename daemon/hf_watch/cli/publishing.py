@@ -21,10 +21,11 @@ from hf_watch.settings import sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from hf_watch.cli.live import PushPicture
     from hf_watch.composition.app import App
-    from hf_watch.model import Upload
+    from hf_watch.model import Destination, Upload
 
 MOST_PUSHED_BYTES = 5 << 30
 INLINE_BYTES = 32 << 20
@@ -94,21 +95,31 @@ def push(
     """
     sources.prepare_environment(ENV_FILE)
     logs.configure("warning")
+    hub_dir = hub_dir_of(local) if local is not None else None
     with ExitStack() as opened:
-        endpoint = opened.enter_context(endpoint_of(hub_dir_of(local) if local is not None else None))
+        endpoint = opened.enter_context(endpoint_of(hub_dir))
         look_for_token()
         from hf_watch.composition.app import PushTo  # noqa: PLC0415  it imports the client
 
-        place = PushTo(dest, endpoint, create_repo=create_repo or local is not None)
+        place = PushTo(dest, endpoint, create_repo=create_repo or hub_dir is not None)
         limits = intake.IntakeLimits(INLINE_BYTES, max_bytes)
         with _push_in_sight(what, plain=plain) as seen:
             upload = opened.enter_context(intake.taken(what, place.path, limits, sys.stdin.buffer, seen.takes))
             seen.sends(upload)
             receipt = place.push(upload)
+    file = None if hub_dir is None else _plain_file(hub_dir, place.destination, upload.repo_path)
     if as_json:
-        click.echo(json.dumps(console.push_json(upload, receipt)))
+        click.echo(json.dumps(console.push_json(upload, receipt, file)))
     else:
-        click.echo(receipt.url or f"{upload.repo_path}: the repo holds this content already")
+        click.echo(console.push_text(upload, receipt, file))
+
+
+def _plain_file(hub_dir: Path, destination: Destination, repo_path: str) -> Path:
+    """Where the local Hub keeps what was pushed to it; its address is gone when the command ends."""
+    from hf_watch.local_hub import KINDS, plain_files  # noqa: PLC0415  it brings a web server along
+
+    kind = KINDS[destination.repo_type]
+    return plain_files(hub_dir, kind, destination.repo_id, destination.revision) / repo_path
 
 
 class _Unseen:

@@ -29,7 +29,7 @@ from hf_watch.process.service import Service, block_signals
 from hf_watch.push.upload import Pusher
 from hf_watch.rules.forecast import Backlog, forecast
 from hf_watch.rules.mapping import Unpublishable, repo_path
-from hf_watch.settings.destinations import place_of
+from hf_watch.settings.destinations import Place, place_of
 from hf_watch.systemd import notify
 from hf_watch.threads.measured import ignore
 
@@ -261,10 +261,7 @@ class PushTo:
 
         Raises ConfigError when there is no name, SourceError when the Hub cannot hold it.
         """
-        try:
-            prefix = place_of(self.dest, self.endpoint.name).prefix
-        except ConfigError as error:
-            raise ConfigError(f"DEST = {error}") from error
+        prefix = self._place.prefix
         if prefix and not self.dest.endswith("/"):
             return prefix
         if not name:
@@ -274,9 +271,21 @@ class PushTo:
         except Unpublishable as error:
             raise SourceError(f"{printable(name)}: {error}; end dest with another name") from error
 
+    @property
+    def destination(self) -> Destination:
+        """The branch that it goes to."""
+        return self._place.destination
+
+    @property
+    def _place(self) -> Place:
+        try:
+            return place_of(self.dest, self.endpoint.name)
+        except ConfigError as error:
+            raise ConfigError(f"DEST = {error}") from error
+
     def push(self, upload: Upload) -> Receipt:
         """Publish one file; raises the HubError that remained after several attempts."""
         install_client()
-        hub = HubClient(place_of(self.dest, self.endpoint.name).destination, self.endpoint.url)
+        hub = HubClient(self.destination, self.endpoint.url)
         pusher = Pusher(hub, create_repo=self.create_repo, private=True, sleep=time.sleep, unit_random=random.random)
         return pusher.push(upload, f"Add {upload.repo_path}")

@@ -3,6 +3,8 @@
 from .access import Org, Token
 from .doors import Asked
 from .faults import Fault, Faults
+from .heads import plain_files
 from .server import Commit, LocalHub, serve
+from .state import KINDS
 
-__all__ = ["Asked", "Commit", "Fault", "Faults", "LocalHub", "Org", "Token", "serve"]
+__all__ = ["KINDS", "Asked", "Commit", "Fault", "Faults", "LocalHub", "Org", "Token", "plain_files", "serve"]

@@ -16,11 +16,16 @@ if TYPE_CHECKING:
     from .store import Store
 
 
+def plain_files(directory: Path, kind: str, repo_id: str, branch: str) -> Path:
+    """Where a branch's files are, below the local Hub's directory; also when no Hub runs there."""
+    return directory / "repos" / kind / repo_id / branch.replace("/", "%2F")
+
+
 @dataclass(frozen=True, slots=True)
 class Heads:
     """`repos/KIND/NAMESPACE/NAME/BRANCH/…` below the local Hub's directory."""
 
-    place: Path
+    directory: Path
     store: Store
     objects: Objects
     _lock: threading.Lock = field(default_factory=threading.Lock)  # two commits must not write one file at once
@@ -39,12 +44,11 @@ class Heads:
     def forget(self, repo: Repo, branch: str | None = None) -> None:
         """Remove the plain files of a branch, or of the whole repo, before it goes by another name."""
         with self._lock:
-            shutil.rmtree(
-                self._root(repo, branch) if branch else self.place / repo.kind / repo.full_name, ignore_errors=True
-            )
+            place = self._root(repo, branch or "")
+            shutil.rmtree(place, ignore_errors=True)
 
     def _root(self, repo: Repo, branch: str) -> Path:
-        return self.place / repo.kind / repo.namespace / repo.name / branch.replace("/", "%2F")
+        return plain_files(self.directory, repo.kind, repo.full_name, branch)
 
     def _write(self, root: Path, file: File) -> None:
         place = root / file.path

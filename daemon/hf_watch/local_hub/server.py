@@ -184,7 +184,7 @@ class LocalHub:
         store = Store(database)
         objects = Objects(self._directory / "objects")
         objects.sweep()
-        heads = Heads(self._directory / "repos", store, objects)
+        heads = Heads(self._directory, store, objects)
         heads.show()
         self._state = State(
             store, XetIndex(database), objects, heads, self._access, self._commit_quota, self._page_size, self.url
