@@ -587,3 +587,43 @@ def test_without_a_target_any_daemon_of_the_user_will_do(tmp_path: Path) -> None
 def test_half_a_target_finds_nobody() -> None:
     with pytest.raises(ConfigError, match="SOURCE is for one target, given by SOURCE and DEST, and DEST is missing"):
         sought({"source": "drop"}, None, Path(".env"))
+
+
+SAID = [
+    ("touch x", ("touch", "x")),
+    ("notify 'a b' \"c\"", ("notify", "a b", "c")),
+    ('["sh", "-c", "date > x"]', ("sh", "-c", "date > x")),
+]
+
+
+@pytest.mark.parametrize(("text", "arguments"), SAID)
+def test_a_command_is_a_list_or_a_text_wherever_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, text: str, arguments: tuple[str, ...]
+) -> None:
+    in_toml = text if text.startswith("[") else json.dumps(text)
+    assert _load(toml=f"{TARGET}[hooks]\non_published = {in_toml}\n").settings.hooks.on_published == arguments
+    monkeypatch.setenv("HF_WATCH_HOOKS__ON_PUBLISHED", text)
+    monkeypatch.setenv("HF_WATCH_HTTP__HOSTS", "a.example, b.example")
+    Path(".env").write_text(f"HF_WATCH_HOOKS__ON_DEGRADED={json.dumps(text)}\n")
+    settings = _load(toml=TARGET).settings
+    assert (settings.hooks.on_published, settings.http.hosts) == (arguments, ("a.example", "b.example"))
+    assert settings.hooks.on_degraded == arguments
+
+
+@pytest.mark.parametrize(
+    ("text", "needed"),
+    [("date > x", ">"), ("a | b", "|"), ("rm *.tmp", "*"), ("echo $HOME", "$"), ("~/bin/x", "~"), ("a && b", "&")],
+)
+def test_a_command_that_needs_a_shell_is_refused_with_a_hint(text: str, needed: str) -> None:
+    said = _mistake(toml=f'{TARGET}[hooks]\non_published = "{text}"\n')
+    assert said == (
+        f"hf-watch.toml: hooks.on_published: {text!r}: no shell runs it, to which {needed!r} would mean something;"
+        ' it should be a list of arguments, like ["sh", "-c", "…"]'
+    )
+
+
+def test_a_command_that_cannot_be_parted_is_refused() -> None:
+    for text in ("it's", "[1"):
+        assert 'it should be a list of arguments, like ["sh"' in _mistake(
+            toml=f'{TARGET}[hooks]\non_degraded = "{text}"\n'
+        )

@@ -19,7 +19,13 @@ import platformdirs
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from pydantic import BaseModel, ValidationError, create_model
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SecretsSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 from pydantic_settings.exceptions import SettingsError
 
 from hf_watch.errors import ConfigError
@@ -85,16 +91,22 @@ class _Merged:
     origins: Origins = field(default_factory=Origins)
 
 
+class _AsSaid(BaseSettings):
+    """Variables stay the texts that they are: what a list or table is written like is said in `values`."""
+
+    model_config = SettingsConfigDict(enable_decoding=False)
+
+
 def _keys() -> type[BaseSettings]:
     """A model only for its sources: every key of every table and of the one target, as names of variables."""
     fields: dict[str, Any] = dict.fromkeys(TARGET_KEYS, (Any, None))
     fields |= {name: (found.annotation, None) for name, found in Settings.model_fields.items()}
-    return create_model("Keys", __base__=BaseSettings, **fields)
+    return create_model("Keys", __base__=_AsSaid, **fields)
 
 
 _KEYS = _keys()
 _FINDING_KEYS = create_model(
-    "FindingKeys", __base__=BaseSettings, source=(Any, None), dest=(Any, None), state_dir=(Any, None)
+    "FindingKeys", __base__=_AsSaid, source=(Any, None), dest=(Any, None), state_dir=(Any, None)
 )
 
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 ReceiptsMode = Literal["off", "jsonl", "sidecar"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 MIB = 1 << 20
+NEEDS_A_SHELL = re.compile(r"[|&;<>()$`*\n]|(?<!\S)~")
+LIST = 'a list of arguments, like ["sh", "-c", "…"]'
 DEST_FORM = "hf://[datasets/|spaces/]OWNER/NAME[@REVISION][/PATH]"
 LONGEST_S = 31_536_000.0  # a year; what waits for a number cannot wait for every number
 MESSAGE_FIELDS = {"summary": "Add 37 files under incoming/", "files": "37", "target": "drop"}
@@ -215,13 +217,26 @@ Template = Annotated[str, AfterValidator(_text), AfterValidator(_template)]
 
 
 def _arguments(value: Any) -> Any:
-    """A list in the configuration file; elsewhere as a shell would part it, though no shell runs it."""
+    """A list, or a text that is parted as a shell would; no shell runs it, so it holds nothing that needs one."""
     if not isinstance(value, str):
         return value
+    if value.lstrip().startswith("["):
+        return _json_arguments(value)
+    if needed := NEEDS_A_SHELL.search(value):
+        raise ValueError(
+            f"{value!r}: no shell runs it, to which {needed[0]!r} would mean something; it should be {LIST}"
+        )
     try:
         return shlex.split(value)
     except ValueError as error:
-        raise ValueError(f"{value!r}: {error}") from error
+        raise ValueError(f"{value!r}: {error}; it should be {LIST}") from error
+
+
+def _json_arguments(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{value!r}: it should be {LIST}") from error
 
 
 def _web_address(value: str) -> str:
