@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from hf_watch.errors import NotSettledError
 from hf_watch.rules.filters import Filter
-from hf_watch.snapshots.credentials import KEPT_S, SCANNED_BYTES, Credentials, is_text
+from hf_watch.snapshots.credentials import KEPT_S, SCANNED_BYTES, Credentials, as_text, is_text
 from tests.disk import fill
 from tests.engine import RULES, Engine, target_spec
 from tests.eventually import eventually
@@ -120,6 +120,20 @@ def test_what_has_a_few_odd_characters_is_a_text() -> None:
     assert is_text("gr\xf6\xdfe".encode("latin-1"))
     assert is_text(b"")
     assert not is_text(b"text\0")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_text_in_utf_16_is_looked_into_where_it_says_so(encoding: str) -> None:
+    text = f"größe\r\n{FOUND['github-pat']}".encode(encoding)
+    mark = "\ufeff".encode(encoding)
+    assert CREDENTIALS.rule(mark + text) == "github-pat"
+    assert CREDENTIALS.rule(mark + text + b"x") == "github-pat", "a letter that is cut in two"
+    assert CREDENTIALS.rule(text) is None, "nobody can know"
+    assert as_text(mark + b"\xd8\xd8" * 9) is None, "no text, whatever it begins with"
+
+
+def test_the_id_of_a_key_alone_is_no_secret() -> None:
+    assert CREDENTIALS.rule(FOUND["aws-access-token"].splitlines()[0].encode()) is None
 
 
 def _holds_rules(credentials: Credentials) -> bool:

@@ -94,5 +94,6 @@ def test_a_new_directory_is_scanned_and_is_no_gap(tmp_path: Path) -> None:
         daemon.turn(20)
     assert hub.repo.files["incoming/new/a.txt"] == b"a"
     assert not _seen(events, Missed)
-    assert [each["log_level"] for each in logs if each["event"] == "directory.appeared"] == ["debug"]
-    assert not [each for each in logs if each["event"] == "watch.gap"]
+    told = {each["event"] for each in logs if each["log_level"] != "debug"}
+    assert "target.scanned" in told or "commit.recorded" in told
+    assert not told & {"watch.gap", "directory.appeared"}

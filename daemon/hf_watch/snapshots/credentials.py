@@ -5,6 +5,7 @@ No guesses by entropy, and no network: the rules come with the library, and are 
 
 from __future__ import annotations
 
+import codecs
 import subprocess
 import sys
 import threading
@@ -59,12 +60,13 @@ class Credentials:
 
         NotSettledError while the rules are compiled beside: who waited in here could not be stopped.
         """
-        if not is_text(content[:BINARY_BYTES]):
+        text = as_text(content[:SCANNED_BYTES])
+        if text is None:
             return None
         if self._is_compiling:
             self._was_asked = True
             raise NotSettledError("the rules for credentials are being compiled")
-        found = [each.rule_id for each in self._loaded().scan(content[:SCANNED_BYTES]) if each.visible]
+        found = [each.rule_id for each in self._loaded().scan(text) if each.visible]
         rule = min(found, default=None)  # what is not visible only helps to find others
         return None if rule is None else rule.partition(".")[2] or rule
 
@@ -103,6 +105,19 @@ class Credentials:
 
                 self._scanner = Scanner(Rules(cache_dir=self._cache), base64=False)  # made where it can be
             return self._scanner
+
+
+def as_text(content: bytes) -> bytes | None:
+    """The beginning of a text as ASCII letters can be found in it; None when it is none.
+
+    UTF-16 is a text where its byte order mark says so, as PowerShell's `>` and Notepad write it.
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        try:
+            content = codecs.getincrementaldecoder("utf-16")().decode(content).encode()  # the last letter may be cut
+        except UnicodeDecodeError:
+            return None
+    return content if is_text(content[:BINARY_BYTES]) else None
 
 
 def is_text(beginning: bytes) -> bool:
