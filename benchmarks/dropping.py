@@ -14,7 +14,7 @@ from huggingface_hub.hf_api import RepoFile
 
 from benchmarks.bench import Bench, bench, daemon, wait
 from benchmarks.publish import QUIET_S, say, write_tree
-from hf_watch.disk.scan import digest_of
+from hf_watch.disk.reading import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

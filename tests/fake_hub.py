@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hf_watch.disk.scan import digest_of
+from hf_watch.disk.reading import digest_of
 from hf_watch.errors import AmbiguousError, MissingEntryError, MissingRepoError, MovedError, RejectedError
 from hf_watch.model import Created, Delete, Digest, Outcome, Receipt, RemoteFile, RepoState, Staged
 from hf_watch.paths import parents

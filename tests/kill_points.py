@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from structlog.testing import capture_logs
 
 from hf_watch import local_hub
-from hf_watch.disk.scan import digest_of
+from hf_watch.disk.reading import digest_of
 from hf_watch.errors import AmbiguousError, MovedError, RetryableError
 from hf_watch.hub.hub import HubClient
 from hf_watch.ledger.ledger import Ledger

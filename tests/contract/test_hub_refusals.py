@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from hf_watch.disk.scan import digest_of
+from hf_watch.disk.reading import digest_of
 from hf_watch.errors import (
     AmbiguousError,
     HfWatchError,

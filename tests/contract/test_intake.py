@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch.disk.scan import digest_of
+from hf_watch.disk.reading import digest_of
 from hf_watch.errors import NotSettledError, SourceError
 from hf_watch.push import intake
 

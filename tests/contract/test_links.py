@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_watch.disk import scan
+from hf_watch.disk import walking
 from hf_watch.disk.disk import Disk
 from hf_watch.disk.links import MOST_HOPS, MOST_KEPT, Links, find_way
 from hf_watch.paths import join
@@ -128,7 +128,7 @@ def test_as_many_links_behind_one_another_are_followed_as_the_kernel_does(root: 
 
 def walked(root: Path) -> set[str]:
     found = Disk(str(root), follows=True).walk("", Filter())
-    listings = [each for each in found if isinstance(each, scan.Listing)]
+    listings = [each for each in found if isinstance(each, walking.Listing)]
     return {join(listing.directory, name) for listing in listings for name in listing.files}
 
 
@@ -150,7 +150,7 @@ def test_a_walk_says_which_links_it_left_out(root: Path) -> None:
     (root / "in").symlink_to("runs/1")
     os.mkfifo(root / "pipe")
     listing = next(each for each in Disk(str(root), follows=True).walk("", Filter()) if not each.directory)
-    assert isinstance(listing, scan.Listing)
+    assert isinstance(listing, walking.Listing)
     assert sorted(listing.others) == ["out", "pipe"]
     assert listing.led == {"in": "runs/1"}
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from hf_watch.disk.scan import digest_of
+from hf_watch.disk.reading import digest_of
 from hf_watch.errors import MissingContentError, RejectedError
 from hf_watch.hub.hub import HubClient
 from hf_watch.hub.transport import install_client

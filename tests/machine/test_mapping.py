@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from hf_watch.disk.scan import digest_of
+from hf_watch.disk.reading import digest_of
 from hf_watch.errors import RetryableError
 from tests.disk import fill
 from tests.engine import Engine, target_spec

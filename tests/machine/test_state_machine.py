@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hf_watch.disk import scan
-from hf_watch.disk.scan import digest_of
+from hf_watch.disk import roots
+from hf_watch.disk.reading import digest_of
 from hf_watch.errors import (
     AmbiguousError,
     HubError,
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from hf_watch.model import Batch, Receipt
     from hf_watch.targets.spec import TargetSpec
 
-OURS = (".anchor", scan.LEAVING_PREFIX)
+OURS = (".anchor", roots.LEAVING_PREFIX)
 LARGE = b"0123456789abcdef" * 8  # above `inline_bytes`: handed over by its path
 INLINE_BYTES = 64
 STILL_LANDS_S = 60.0  # how long after its request a commit may still arrive

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from hf_watch.afterwards.receipts import SIDECAR_SUFFIX
-from hf_watch.disk import relocation, scan
+from hf_watch.disk import relocation, standing, walking
 from hf_watch.errors import SourceError
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import parent
@@ -88,7 +88,7 @@ class AfterUpload:
         doubtful = mine.keys() - {each.path for each in held}
         if not target.stands():
             return  # what stands there now is scanned
-        going = [each for each in held if scan.look(target.path, each.path) == each.fingerprint]
+        going = [each for each in held if standing.look(target.path, each.path) == each.fingerprint]
         self._ledger.files.record(target.root, (), [*doubtful, *(each.path for each in going)])
         for path in doubtful:
             self._say_stays(target, path, "what the Hub holds there is not what was published")
@@ -122,7 +122,7 @@ class AfterUpload:
         new = os.path.join(target.spec.archive_dir, leaving.path)  # noqa: PTH118  the name need not be UTF-8
         place = relocation.move(target.path, leaving.path, leaving.fingerprint, new)
         sidecar = leaving.path + SIDECAR_SUFFIX
-        if place is not None and (beside := scan.look(target.path, sidecar)) is not None:
+        if place is not None and (beside := standing.look(target.path, sidecar)) is not None:
             relocation.move(target.path, sidecar, beside, place + SIDECAR_SUFFIX)
         return place is not None
 
@@ -135,11 +135,11 @@ class AfterUpload:
 def _is_alone(leaving: Leaving) -> bool:
     """Whether nothing but the marker is left of its group."""
     target = leaving.target
-    found = scan.walk(target.path, target.spec.group_of(leaving.path), target.wanted)
-    return all(isinstance(each, scan.Listing) and not {*each.files} - {_name_in(each, leaving)} for each in found)
+    found = walking.walk(target.path, target.spec.group_of(leaving.path), target.wanted)
+    return all(isinstance(each, walking.Listing) and not {*each.files} - {_name_in(each, leaving)} for each in found)
 
 
-def _name_in(listing: scan.Listing, leaving: Leaving) -> str:
+def _name_in(listing: walking.Listing, leaving: Leaving) -> str:
     """The marker's name in its own directory; no name in others."""
     return leaving.path.rpartition("/")[2] if parent(leaving.path) == listing.directory else ""
 

@@ -1,7 +1,7 @@
 """One watched root's files by their paths: links are followed where they stay inside it, or not at all.
 
 A link that leads nowhere, or out of the root, is like a file that a filter hides: it is not read, and what the Hub
-holds of it stays. The functions of `scan` never follow a link; they are asked about the path that a link led to.
+holds of it stays. What looks, lists and opens never follows a link; it is asked about the path that a link led to.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hf_watch.disk import scan
+from hf_watch.disk import opening, roots, standing, walking
 from hf_watch.disk.links import Links
 from hf_watch.paths import join, parent
 
@@ -44,49 +44,49 @@ class Disk:
         """The other paths by which what stands at `place` is published."""
         return () if self._links is None else list(self._links.to(place))
 
-    def walk(self, start: str, wanted: Wanted) -> Iterator[scan.Listing | scan.Unreadable]:
-        """As scan.walk, with the directories and files that links lead to."""
-        return scan.walk(self.root, start, wanted, self._links)
+    def walk(self, start: str, wanted: Wanted) -> Iterator[walking.Listing | walking.Unreadable]:
+        """As walking.walk, with the directories and files that links lead to."""
+        return walking.walk(self.root, start, wanted, self._links)
 
     @contextmanager
     def opened(self, path: str) -> Iterator[int | None]:
-        """As scan.opened."""
+        """As opening.opened."""
         place = self.place(path)
         if place is None:
             yield None
             return
-        with scan.opened(self.root, place) as fd:
+        with opening.opened(self.root, place) as fd:
             yield fd
 
     def look(self, path: str) -> Fingerprint | None:
-        """As scan.look."""
+        """As standing.look."""
         place = self.place(path)
-        return None if place is None else scan.look(self.root, place)
+        return None if place is None else standing.look(self.root, place)
 
     def is_file(self, path: str) -> bool:
-        """As scan.is_file."""
+        """As standing.is_file."""
         place = self.place(path)
-        return place is not None and scan.is_file(self.root, place)
+        return place is not None and standing.is_file(self.root, place)
 
     def is_directory(self, path: str) -> bool:
-        """As scan.is_directory; there could be one behind a link that leads nowhere now."""
+        """As standing.is_directory; there could be one behind a link that leads nowhere now."""
         place = self.place(path)
-        return place is None or scan.is_directory(self.root, place)
+        return place is None or standing.is_directory(self.root, place)
 
     def is_gone(self, path: str) -> bool:
-        """As scan.file_is_gone; what a link does not lead to any more, or is not followed to, is not gone."""
+        """As standing.file_is_gone; what a link does not lead to any more, or is not followed to, is not gone."""
         place = self.place(path)
-        return place is not None and not self._is_led(place) and scan.file_is_gone(self.root, place)
+        return place is not None and not self._is_led(place) and standing.file_is_gone(self.root, place)
 
     def size_bytes(self, path: str) -> int:
-        """As scan.size_bytes."""
+        """As standing.size_bytes."""
         place = self.place(path)
-        return 0 if place is None else scan.size_bytes(self.root, place)
+        return 0 if place is None else standing.size_bytes(self.root, place)
 
     def device_of(self, path: str) -> int | None:
-        """As scan.device_of, of the directory that holds the file or the link to it."""
+        """As roots.device_of, of the directory that holds the file or the link to it."""
         above = self.place(parent(path)) if parent(path) else ""
-        return None if above is None else scan.device_of(self.root, join(above, path.rpartition("/")[2]))
+        return None if above is None else roots.device_of(self.root, join(above, path.rpartition("/")[2]))
 
     def why_astray(self, path: str) -> str | None:
         """Why a link on the way to a path, or at it, keeps it from being published; None when none does. For people."""
@@ -107,6 +107,6 @@ class Disk:
         at = ""
         for name in path.split("/"):
             at = join(at, name)
-            if os.path.islink(os.path.join(self.root, at)):  # noqa: PTH114, PTH118  the name need not be UTF-8
+            if os.path.islink(os.path.join(self.root, at)):
                 return True
         return False

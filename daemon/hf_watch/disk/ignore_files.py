@@ -118,7 +118,7 @@ class IgnoreFiles:
         led = self._place(directory) if directory else ""
         if led is None:
             return None
-        place = os.path.join(self._root, led, NAME)  # noqa: PTH118  the name need not be UTF-8
+        place = os.path.join(self._root, led, NAME)
         try:
             found = os.lstat(place)
         except OSError:
@@ -138,7 +138,7 @@ def _rules(place: str) -> Rules:
         fd = os.open(place, FLAGS)
     except OSError:
         return EVERYTHING
-    with open(fd, "rb") as file:  # noqa: PTH123  a descriptor
+    with open(fd, "rb") as file:
         content = file.read(LARGEST_BYTES + 1)
     if len(content) > LARGEST_BYTES:
         return EVERYTHING

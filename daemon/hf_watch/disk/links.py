@@ -1,7 +1,7 @@
 """Symbolic links below a root: where they lead, and which of them lead to what has changed.
 
-What comes out is a path without a link in it, as of a moment ago. `scan` opens it step by step and follows nothing, so
-that whatever is put in its way meanwhile cannot lead out of the root.
+What comes out is a path without a link in it, as of a moment ago. `opening` takes it step by step and follows nothing,
+so that whatever is put in its way meanwhile cannot lead out of the root.
 """
 
 from __future__ import annotations
@@ -124,13 +124,13 @@ def _below(root: str, place: str) -> str | None:
 
 
 def _full(root: str, place: str) -> str:
-    return os.path.join(root, place)  # noqa: PTH118  the name need not be UTF-8
+    return os.path.join(root, place)
 
 
 def _aim(root: str, place: str) -> str | None:
     """What the link at `place` says; None when there is none."""
     try:
-        return os.readlink(_full(root, place))  # noqa: PTH115  as above
+        return os.readlink(_full(root, place))
     except OSError:
         return None
 

@@ -16,8 +16,8 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from hf_watch.disk import scan
-from hf_watch.disk.scan import LEAVING_PREFIX
+from hf_watch.disk import opening, reading
+from hf_watch.disk.roots import LEAVING_PREFIX
 from hf_watch.errors import SourceError
 from hf_watch.paths import parent, printable
 
@@ -51,12 +51,12 @@ def _held(root: str, path: str, fingerprint: Fingerprint) -> Iterator[tuple[int,
 
     Raises SourceError when it may not be read.
     """
-    with scan.opened(root, path) as fd:
+    with opening.opened(root, path) as fd:
         if fd is None:
             yield None
             return
-        with scan.leased(fd) as has_come:
-            yield None if has_come() or scan.fingerprint(fd) != fingerprint else (fd, has_come)
+        with opening.leased(fd) as has_come:
+            yield None if has_come() or opening.fingerprint(fd) != fingerprint else (fd, has_come)
 
 
 def remove(root: str, path: str, fingerprint: Fingerprint) -> bool:
@@ -71,7 +71,7 @@ def remove(root: str, path: str, fingerprint: Fingerprint) -> bool:
             return False
         fd, has_come = held
         _rename_replacing(place, leaving)
-        if has_come() or not _is_same(scan.fingerprint(fd), fingerprint):
+        if has_come() or not _is_same(opening.fingerprint(fd), fingerprint):
             _give_back(leaving, place)
             return False
         os.unlink(leaving)
@@ -121,18 +121,18 @@ def _moved(place: str, new: str, fd: int, has_come: Callable[[], bool]) -> bool:
 
 def _copied(place: str, new: str, fd: int, has_come: Callable[[], bool]) -> bool:
     """Copy, sync, rename, unlink: at any moment the content is whole at one of the two places, or at both."""
-    before = scan.fingerprint(fd)
+    before = opening.fingerprint(fd)
     short = hashlib.sha256(os.fsencode(new)).hexdigest()[:32]
     arriving = os.path.join(os.path.dirname(new), f"{ARRIVING_PREFIX}{short}{PRIVATE_SUFFIX}")
     with open(arriving, "wb", opener=_fresh) as copy, open(fd, "rb", closefd=False) as source:
         source.seek(0)
-        shutil.copyfileobj(source, copy, scan.BLOCK_BYTES)
+        shutil.copyfileobj(source, copy, reading.BLOCK_BYTES)
         found = os.fstat(fd)
         os.fchmod(copy.fileno(), stat.S_IMODE(found.st_mode))
         copy.flush()
         os.utime(copy.fileno(), ns=(found.st_atime_ns, found.st_mtime_ns))
         os.fsync(copy.fileno())
-    if has_come() or scan.fingerprint(fd) != before:
+    if has_come() or opening.fingerprint(fd) != before:
         os.unlink(arriving)
         return False
     try:
@@ -174,11 +174,11 @@ def _sync_directory(directory: str) -> None:
 
 def _holds(place: str, fd: int) -> bool:
     """Whether a regular file at `place` has the content of an open one."""
-    with scan.opened(os.path.dirname(place), os.path.basename(place)) as other:
+    with opening.opened(os.path.dirname(place), os.path.basename(place)) as other:
         if other is None or os.fstat(other).st_size != os.fstat(fd).st_size:
             return False
         os.lseek(fd, 0, os.SEEK_SET)
-        return scan.digest(other).sha256 == scan.digest(fd).sha256
+        return reading.digest(other).sha256 == reading.digest(fd).sha256
 
 
 def numbered(place: str, number: int) -> str:

@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hf_watch.disk import scan
+from hf_watch.disk import roots, walking
 from hf_watch.errors import HubError, MissingRepoError, UnauthorizedError
 from hf_watch.paths import printable
 from hf_watch.rules.filters import Filter
@@ -81,7 +81,7 @@ def source(spec: TargetSpec) -> Iterator[Check]:
     """The watched directory: there, readable, and how its changes are noticed."""
     name = f"source {spec.name}"
     path = os.path.realpath(spec.source)
-    if scan.identity(path) is None:
+    if roots.identity(path) is None:
         yield Check(
             name, Level.FAIL, f"{printable(spec.source)}: no such directory", "create or mount it; `run` waits for it"
         )
@@ -161,7 +161,7 @@ def _limit(name: str) -> int | None:
 
 def _directories(spec: TargetSpec) -> int:
     count = 0
-    for _ in scan.walk(spec.source, "", Filter(hidden=True)):
+    for _ in walking.walk(spec.source, "", Filter(hidden=True)):
         count += 1
         if count >= COUNTED_DIRECTORIES:
             break

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from hf_watch.disk import scan
+from hf_watch.disk import opening, reading
 from hf_watch.disk.disk import Disk
 from hf_watch.disk.ignore_files import IgnoreFiles
 from hf_watch.errors import HubError, SourceError
@@ -89,7 +89,7 @@ class Explainer:
     def _digest(self, path: str) -> Digest | None:
         try:
             with self._files.opened(path) as fd:
-                return scan.digest(fd) if fd is not None else None
+                return reading.digest(fd) if fd is not None else None
         except SourceError:
             return None
 
@@ -152,7 +152,7 @@ class Explainer:
     def _is_written(self, path: str) -> bool:
         try:
             with self._files.opened(path) as fd:
-                return fd is not None and scan.writers(fd) is Writers.SOME
+                return fd is not None and opening.writers(fd) is Writers.SOME
         except SourceError:
             return False
 

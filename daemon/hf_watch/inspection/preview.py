@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from hf_watch.disk import scan
+from hf_watch.disk import opening, reading, roots, walking
 from hf_watch.disk.disk import Disk
 from hf_watch.disk.ignore_files import IgnoreFiles
 from hf_watch.errors import MissingRepoError, SourceError
@@ -106,13 +106,13 @@ class Previewer:
     def preview(self) -> Preview:
         """Raises HubError when the Hub is asked and does not answer."""
         preview = Preview(self.spec.name, self.spec.source)
-        identity = scan.identity(self.spec.source, self.spec.root_marker)
+        identity = roots.identity(self.spec.source, self.spec.root_marker)
         if identity is None:
-            is_there = scan.identity(self.spec.source) is not None
+            is_there = roots.identity(self.spec.source) is not None
             preview.problem = "its root_marker is not there" if is_there else "there is no directory at this path"
             return preview
         for found in self._disk.walk("", _Noting(self._wanted, preview)):
-            if isinstance(found, scan.Unreadable):
+            if isinstance(found, walking.Unreadable):
                 preview.skips.append(Item(found.directory + "/", "", 0, f"unreadable: {found.reason}"))
             else:
                 self._compare(found, preview)
@@ -120,7 +120,7 @@ class Previewer:
         self._find_deletes(preview, identity)
         return preview
 
-    def _compare(self, listing: scan.Listing, preview: Preview) -> None:
+    def _compare(self, listing: walking.Listing, preview: Preview) -> None:
         known = self._known(listing.directory)
         changed = plan.differences(listing.files, known).changed
         preview.unchanged += len(listing.files) - len(changed)
@@ -175,7 +175,7 @@ class Previewer:
         with self._disk.opened(path) as fd:
             if fd is None:
                 raise SourceError("it went while it was looked at")
-            sha256 = scan.digest(fd).sha256
+            sha256 = reading.digest(fd).sha256
         place = self.ledger.files.place_of(self.root, path, sha256) if self.root is not None else None
         return place or mapping.repo_path(path, Content(sha256.hex(), looked.mtime_ns, self.now_ns))
 
@@ -183,13 +183,13 @@ class Previewer:
         with self._disk.opened(path) as fd:
             if fd is None:
                 return None
-            if scan.writers(fd) is Writers.SOME and not self.spec.publish_open:
+            if opening.writers(fd) is Writers.SOME and not self.spec.publish_open:
                 return "open for writing: when it is closed"
             if known is None:
                 return "new"
             if known.digest is None:
                 return "in doubt: a commit of it was never answered"
-            same = scan.digest(fd).sha256 == known.digest.sha256
+            same = reading.digest(fd).sha256 == known.digest.sha256
             return None if same else "changed"
 
     def _leave_out_what_the_repo_holds(self, preview: Preview) -> None:
@@ -217,10 +217,10 @@ class Previewer:
 
     def _is_the_same(self, item: Item, remote: RemoteFile) -> bool:
         with self._disk.opened(item.path) as fd:
-            return fd is not None and remote.holds(scan.digest(fd))
+            return fd is not None and remote.holds(reading.digest(fd))
 
-    def _find_deletes(self, preview: Preview, identity: scan.RootIdentity) -> None:
-        if self.root is None or self.spec.on_delete != "mirror" or scan.is_empty(self.spec.source):
+    def _find_deletes(self, preview: Preview, identity: roots.RootIdentity) -> None:
+        if self.root is None or self.spec.on_delete != "mirror" or roots.is_empty(self.spec.source):
             return
         wanted = self._wanted
         for directory in self.ledger.files.directories(self.root, ""):
@@ -271,7 +271,7 @@ def settle_clashes(previews: Sequence[tuple[TargetSpec, Preview]]) -> None:
 def inside_bytes(previews: Sequence[Preview]) -> list[int]:
     """Of every operation of these targets, the most that travels inside its commit; the Hub decides how much."""
     sizes = [item.size_bytes for preview in previews for item in preview.uploads]
-    inside = [size_bytes if size_bytes <= scan.LARGEST_BLOB_BYTES else 0 for size_bytes in sizes]
+    inside = [size_bytes if size_bytes <= reading.LARGEST_BLOB_BYTES else 0 for size_bytes in sizes]
     return inside + [0] * sum(len(preview.deletes) for preview in previews)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hf_watch.disk import scan
+from hf_watch.disk import opening
 from hf_watch.errors import HubError, RejectedError, RetryableError, SourceError, TooLargeError
 from hf_watch.model import Outcome
 from hf_watch.publish.parcel import Ready
@@ -93,7 +93,7 @@ class Stager:
         return self._staged(in_memory)
 
     def _sorted_out(self, found: Found, staged: Staged) -> Iterable[Ready]:
-        if found.fd is not None and scan.fingerprint(found.fd) != found.snapshot.fingerprint:
+        if found.fd is not None and opening.fingerprint(found.fd) != found.snapshot.fingerprint:
             found.target.settler.look_again(found.waiting, self.clock(), None)  # it moved while it was sent
         elif found.fd is not None and staged.held_bytes:
             self._set_aside(found, NOT_HELD_REASON)  # its descriptor, and so its content, is gone by the commit

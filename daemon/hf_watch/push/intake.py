@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 import httpx2
 
-from hf_watch.disk import scan
+from hf_watch.disk import opening, reading
 from hf_watch.errors import NotSettledError, SourceError
 from hf_watch.model import Fingerprint, Snapshot, Upload, Writers
 from hf_watch.version import __version__
@@ -82,11 +82,11 @@ def file(path: Path, repo_path: str, limits: IntakeLimits) -> Iterator[Upload]:
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise SourceError(f"{path}: not a regular file")
-        if scan.writers(fd) is Writers.SOME:
+        if opening.writers(fd) is Writers.SOME:
             raise NotSettledError(f"{path}: some process has it open for writing")
-        snapshot = scan.read(fd, str(path), scan.fingerprint(fd), limits.inline_bytes, open_allowed=False)
+        snapshot = reading.read(fd, str(path), opening.fingerprint(fd), limits.inline_bytes, open_allowed=False)
         yield Upload(repo_path, snapshot, f"/dev/fd/{fd}")
-        if snapshot.content is None and scan.fingerprint(fd) != snapshot.fingerprint:
+        if snapshot.content is None and opening.fingerprint(fd) != snapshot.fingerprint:
             raise NotSettledError(f"{path}: it changed while it was sent")
     finally:
         os.close(fd)
@@ -106,11 +106,11 @@ def stream(blocks: Iterable[bytes], repo_path: str, limits: IntakeLimits) -> Ite
         if size_bytes <= limits.inline_bytes:
             content = spool.read()
             plain = Fingerprint(0, size_bytes, 0, 0)
-            yield Upload(repo_path, Snapshot(repo_path, plain, scan.digest_of(content), content, time.time_ns()), "")
+            yield Upload(repo_path, Snapshot(repo_path, plain, reading.digest_of(content), content, time.time_ns()), "")
         else:
             spool.flush()
             fd = spool.fileno()
-            snapshot = scan.read(fd, repo_path, scan.fingerprint(fd), 0, open_allowed=True)
+            snapshot = reading.read(fd, repo_path, opening.fingerprint(fd), 0, open_allowed=True)
             yield Upload(repo_path, snapshot, f"/dev/fd/{fd}")
 
 

@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hf_watch.disk import scan
+from hf_watch.disk import opening, reading
 from hf_watch.errors import NotSettledError, SourceError
 from hf_watch.model import Change, ChangeKind
 from hf_watch.rules.settle import TIMESTAMP_TICK_NS
@@ -91,7 +91,7 @@ class SecondLook:
         with found.target.disk.opened(path) as fd:
             if fd is None:
                 return None
-            before = scan.fingerprint(fd)
-            return scan.read(
-                fd, path, before, scan.LARGEST_BLOB_BYTES, open_allowed=True, wall_clock_ns=self._wall_clock_ns
+            before = opening.fingerprint(fd)
+            return reading.read(
+                fd, path, before, reading.LARGEST_BLOB_BYTES, open_allowed=True, wall_clock_ns=self._wall_clock_ns
             )

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hf_watch.disk import scan
+from hf_watch.disk import opening, reading
 from hf_watch.errors import NotSettledError, SourceError
 from hf_watch.rules import plan
 from hf_watch.rules.settle import may_read
@@ -97,7 +97,7 @@ class Snapshots:
             return found
 
     def _read(self, target: Target, waiting: Waiting, known: Known | None, fd: int) -> Found | None:
-        before = scan.fingerprint(fd)
+        before = opening.fingerprint(fd)
         if known is not None and plan.unchanged(before, known):
             self.recorder.account_for(target, waiting.path)
             self._leave(target, waiting, known)
@@ -106,13 +106,13 @@ class Snapshots:
             return None
         self.pulse.beat("reading a file", before.size_bytes / SLOWEST_READ_BYTES_PER_S)
         open_allowed = target.spec.publish_open and target.settler.overdue(waiting, self.clock())
-        if not open_allowed and not may_read(waiting, scan.writers(fd), before):
+        if not open_allowed and not may_read(waiting, opening.writers(fd), before):
             self.setbacks.wait_for_writer(target, waiting, before)
             return None
         if (known is None or known.digest is None) and not self.placement.has_way(target, waiting, before):
             return None
         inline_bytes = self.allotment.share.inline_bytes
-        snapshot = scan.read(
+        snapshot = reading.read(
             fd, waiting.path, before, inline_bytes, open_allowed=open_allowed, wall_clock_ns=self.wall_clock_ns
         )
         return self._found(target, waiting, known, snapshot, fd)

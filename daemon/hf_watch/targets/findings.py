@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hf_watch.disk import scan
+from hf_watch.disk import reading
 from hf_watch.ledger.rows import Recorded
 from hf_watch.model import Upload
 from hf_watch.rules.settle import is_racy
@@ -42,7 +42,7 @@ class Found:
     @property
     def is_large(self) -> bool:
         """Whether sending it costs more than asking whether that is needed."""
-        return self.snapshot.fingerprint.size_bytes > scan.LARGEST_BLOB_BYTES
+        return self.snapshot.fingerprint.size_bytes > reading.LARGEST_BLOB_BYTES
 
     @property
     def recorded(self) -> Recorded:

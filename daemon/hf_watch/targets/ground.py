@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hf_watch.disk import scan
+from hf_watch.disk import roots
 
 if TYPE_CHECKING:
     from hf_watch.disk.disk import Disk
@@ -21,7 +21,7 @@ class Ground:
     root: Root
     disk: Disk
     wanted: IgnoreFiles
-    identity: scan.RootIdentity
+    identity: roots.RootIdentity
     marker: str  # without this file the root counts as missing
     ledger: Ledger
     _generations: dict[int, int] = field(default_factory=dict)  # by device: the root's, and each mount's below it
@@ -33,7 +33,7 @@ class Ground:
 
     def stands(self) -> bool:
         """Whether the root that was taken up is still the one at its path."""
-        return scan.identity(self.disk.root, self.marker) == self.identity
+        return roots.identity(self.disk.root, self.marker) == self.identity
 
     def generation_at(self, path: str) -> int | None:
         """The incarnation of the root, and of the mount below it, that a file at `path` belongs to now."""

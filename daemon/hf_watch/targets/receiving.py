@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from hf_watch.disk import ignore_files, scan
+from hf_watch.disk import ignore_files, roots
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import parent
 
@@ -31,7 +31,7 @@ class Receiver:
 
     def drop_cookie(self) -> str | None:
         """Make the watch tell of a file that comes and goes in the root; its path, None where none can be made."""
-        cookie = scan.drop_cookie(self.ground.path)
+        cookie = roots.drop_cookie(self.ground.path)
         if cookie is not None:
             self.cookies.add(cookie)
         return cookie

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hf_watch.disk import relocation, scan
+from hf_watch.disk import relocation, walking
 from hf_watch.errors import SourceError
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import join, parent
@@ -58,7 +58,7 @@ class Survey:
         """
         for found in ground.disk.walk(top, ground.wanted):
             self.walked += 1
-            if isinstance(found, scan.Unreadable):
+            if isinstance(found, walking.Unreadable):
                 self._name_unreadable(found)
             else:
                 yield from self._compare(ground, found)
@@ -80,14 +80,14 @@ class Survey:
             self._ledger.quarantine.release(ground.root, alone)
         self._ledger.give_back_space()
 
-    def _name_unreadable(self, found: scan.Unreadable) -> None:
+    def _name_unreadable(self, found: walking.Unreadable) -> None:
         if found.directory in self.unreadable:
             return
         if len(self.unreadable) < MOST_UNREADABLE:
             self.unreadable.add(found.directory)
         self._journal.tell("warning", "directory.unreadable", found.directory, found.reason)
 
-    def _compare(self, ground: Ground, listing: scan.Listing) -> Iterator[None]:
+    def _compare(self, ground: Ground, listing: walking.Listing) -> Iterator[None]:
         self.unreadable.discard(listing.directory)
         known = self._ledger.files.directory(ground.root, listing.directory)
         found = differences(listing.files, known)
@@ -100,7 +100,7 @@ class Survey:
         yield from self._miss(ground, listing.directory, found.gone)
         self._move_to_generation(ground, listing, known)
 
-    def _restore(self, ground: Ground, listing: scan.Listing) -> None:
+    def _restore(self, ground: Ground, listing: walking.Listing) -> None:
         """A file that was being deleted when the process was killed: it is published anew, or goes for good."""
         for name in listing.leaving:
             try:
@@ -127,7 +127,7 @@ class Survey:
             if directory and not ground.disk.is_directory(directory):
                 yield from self._miss(ground, directory, tuple(self._ledger.files.directory(ground.root, directory)))
 
-    def _move_to_generation(self, ground: Ground, listing: scan.Listing, known: dict[str, Known]) -> None:
+    def _move_to_generation(self, ground: Ground, listing: walking.Listing, known: dict[str, Known]) -> None:
         """A file that is still there belongs to this incarnation of the root: its loss would be a real one."""
         generation = ground.generation_at(join(listing.directory, ""))
         moved = [n for n, k in known.items() if k.generation != generation and n in listing.files]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from hf_watch.disk import scan
+from hf_watch.disk import roots
 from hf_watch.disk.disk import Disk
 from hf_watch.disk.ignore_files import IgnoreFiles
 from hf_watch.paths import printable
@@ -122,7 +122,7 @@ class Target:
         self.root = self._ledger.roots.of(self.destination, self.spec.source, self.spec.mapping.key)
         self._next_check = now + LOST_ROOT_CHECK_S
         path = os.path.realpath(self.spec.source)
-        identity = scan.identity(path, self.spec.root_marker)
+        identity = roots.identity(path, self.spec.root_marker)
         if identity is None or not self._lookout.start():
             self._say_lost(self._why_lost(path) if identity is None else "it cannot be watched")
             return
@@ -138,7 +138,7 @@ class Target:
         self.rescan(now)
 
     def _why_lost(self, path: str) -> str:
-        return "there is no directory at this path" if scan.identity(path) is None else "its root_marker is not there"
+        return "there is no directory at this path" if roots.identity(path) is None else "its root_marker is not there"
 
     def let_go(self) -> None:
         """Stop watching; forget what was waiting: a scan finds it again."""
@@ -279,6 +279,6 @@ class Target:
         """Why nothing that is missing may be taken for deleted; None when it may."""
         if not self.stands():
             return "the watched directory is gone, or another one stands in its place"
-        if scan.is_empty(self.path):
+        if roots.is_empty(self.path):
             return "the watched directory is empty"
         return None

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from hf_watch.disk.scan import LARGEST_BLOB_BYTES
+from hf_watch.disk.reading import LARGEST_BLOB_BYTES
 from hf_watch.model import ChangeKind, Delete, Staged
 from hf_watch.rules.plan import Limits
 from hf_watch.targets.findings import Found, Lost

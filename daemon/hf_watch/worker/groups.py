@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hf_watch.disk import scan
+from hf_watch.disk import reading, walking
 from hf_watch.model import ChangeKind, Fingerprint
 from hf_watch.paths import join
 from hf_watch.rules import plan
@@ -40,7 +40,7 @@ class Group:
     def size_bytes(self) -> int:
         """What may travel inside the commit."""
         sizes = (self.files[path].size_bytes for path in self.taken)
-        return sum(size for size in sizes if size <= scan.LARGEST_BLOB_BYTES)
+        return sum(size for size in sizes if size <= reading.LARGEST_BLOB_BYTES)
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -100,7 +100,7 @@ class Groups:
         files: dict[str, Fingerprint] = {}
         taken: list[str] = []
         for found in target.disk.walk(waiting.path, target.wanted):
-            if isinstance(found, scan.Unreadable):
+            if isinstance(found, walking.Unreadable):
                 self._setbacks.give_up_reading(target, waiting, found.reason)
                 return None
             known = self._ledger.files.directory(target.root, found.directory)

@@ -1,4 +1,4 @@
-"""scan on real files: what takes a file's place while it is opened, and who changes it while it is read."""
+"""Reading real files: what takes a file's place while it is opened, and who changes it while it is read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch.disk import scan
+from hf_watch.disk import opening, reading
 from hf_watch.errors import NotSettledError
 from tests.disk import taking_turns
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 PROBING = """
 import os, sys
-from hf_watch.disk import scan
+from hf_watch.disk import opening
 fd = os.open(sys.argv[1], os.O_RDONLY)
 for _ in range(100_000):
-    scan.writers(fd)
+    opening.writers(fd)
 for _ in range(20_000):
-    with scan.leased(fd):
+    with opening.leased(fd):
         pass
 """
 OPENING = """
@@ -55,7 +55,7 @@ def test_what_takes_a_files_place_is_neither_waited_for_nor_read(tmp_path: Path,
     seen = set()
     with taking_turns(place, (other, regular), partial(os.link, follow_symlinks=False)):
         for _ in range(OPENINGS):
-            with scan.opened(str(tmp_path / "root"), "f") as fd:
+            with opening.opened(str(tmp_path / "root"), "f") as fd:
                 seen.add(None if fd is None else (stat.S_IFMT(os.fstat(fd).st_mode), os.fstat(fd).st_ino))
     assert seen <= {None, (stat.S_IFREG, regular.stat().st_ino)}
 
@@ -68,11 +68,11 @@ def _file(tmp_path: Path) -> Path:
 
 def _read(file: Path, change: Callable[[], object], *, open_allowed: bool = False, inline_bytes: int) -> bytes | None:
     """What is read of the file when it is changed after the first look."""
-    with scan.opened(str(file.parent), file.name) as fd:
+    with opening.opened(str(file.parent), file.name) as fd:
         assert fd is not None
-        before = scan.fingerprint(fd)
+        before = opening.fingerprint(fd)
         change()
-        return scan.read(fd, file.name, before, inline_bytes, open_allowed=open_allowed).content
+        return reading.read(fd, file.name, before, inline_bytes, open_allowed=open_allowed).content
 
 
 @pytest.mark.parametrize("open_allowed", [False, True])
