@@ -156,12 +156,12 @@ class Engine:
         """The parts of a pass, on an open ledger."""
         bucket = full_bucket(self.per_hour, self.burst, self.clock() - 3600.0)
         budget = Budget(bucket, Throttle(self.bytes_per_s), self.clock)
-        budget.restore(self.ages_s)
         spec = DestinationSpec(
             destination=DESTINATION, targets=self.targets, size=self.size, create_repo=self.create_repo, private=True,
             verify=self.verify, single_pass=single_pass,
         )  # fmt: skip
         with self.ledger_of(self.state_dir / "ledger.sqlite3") as ledger:
+            budget.restore(self.ages_s, ledger.waits.left_s(DESTINATION.endpoint))
             yield assemble(
                 spec,
                 Surroundings(

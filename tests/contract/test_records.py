@@ -161,3 +161,27 @@ def test_a_directory_comes_page_by_page_and_each_path_once(book: Book, paths: se
             assert page[0].path not in found
             found += [each.path for each in page]
     assert sorted(found) == sorted(path for path in paths if within(path, below))
+
+
+def test_what_the_hub_asked_to_wait_is_known_until_it_is_over(book: Book) -> None:
+    waits = book.ledger.waits
+    assert waits.left_s("a") == 0.0
+    waits.note("a", 100.0)
+    waits.note("a", 10.0)
+    waits.note("b", 50.0)
+    book.now_s += 40.0
+    assert (waits.left_s("a"), waits.left_s("b")) == (60.0, 10.0)
+    waits.forget("a")
+    assert (waits.left_s("a"), waits.left_s("b")) == (0.0, 10.0)
+    book.now_s += 10.0
+    assert waits.left_s("b") == 0.0
+
+
+@pytest.mark.parametrize("jump_s", [-1e6, -50.0, 1e6])
+def test_a_wait_that_was_written_by_another_time_of_day_is_none(book: Book, jump_s: float) -> None:
+    book.now_s = 2e6
+    book.ledger.waits.note("a", 100.0)
+    book.now_s += jump_s
+    assert book.ledger.waits.left_s("a") == 0.0
+    book.ledger.waits.note("a", 10.0)
+    assert book.ledger.waits.left_s("a") == 10.0

@@ -70,6 +70,16 @@ def test_what_the_hub_asks_to_wait_holds_everybody_from_every_request() -> None:
     assert budget.commit_wait_s("a") == 100.0
 
 
+def test_what_the_hub_asked_an_earlier_process_holds_too_until_a_person_insists() -> None:
+    clock = Clock()
+    budget = _budget(clock)
+    budget.restore([], 100.0)
+    assert (budget.request_wait_s(), budget.commit_wait_s("a")) == (100.0, 100.0)
+    budget.hold(10.0)
+    budget.insist()
+    assert (budget.request_wait_s(), budget.commit_wait_s("a")) == (10.0, 10.0)
+
+
 def test_the_last_of_the_hub_s_quota_of_requests_is_kept_for_what_is_under_way() -> None:
     clock = Clock()
     budget = _budget(clock)

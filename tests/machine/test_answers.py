@@ -26,6 +26,7 @@ from hf_watch.errors import (
 from hf_watch.ledger.ledger import Ledger
 from hf_watch.logs.repeats import TOLD_FIRST
 from hf_watch.model import Created
+from hf_watch.pacing.pacing import HUB_ASKED
 from hf_watch.rules.filters import Filter
 from hf_watch.threads.commands import Retry
 from tests.disk import fill, numbered
@@ -219,6 +220,30 @@ def test_nothing_is_asked_before_the_time_that_the_hub_asked_for(tmp_path: Path,
         running.worker._inbox.ask(Retry(0, ""))
         running.go_on(510.0)
     assert min(times[asked:]) - refused_at >= 500.0
+    assert hub.repo.files == PUBLISHED
+
+
+@pytest.mark.parametrize("insists", [False, True])
+def test_a_restart_is_no_way_around_the_time_that_the_hub_asked_for_but_a_person_is(
+    tmp_path: Path, drop: Path, *, insists: bool
+) -> None:
+    hub = FakeHub()
+    hub.fail("commit", Fault(RetryableError("429: Too Many Requests", 500.0)))
+    engine = _engine(tmp_path, drop, hub)
+    engine.ledger_of = lambda file: Ledger(file, wall_clock=lambda: time.time() + engine.clock())
+    with engine.running() as running:
+        while not hub.calls.count("commit"):
+            running.turn()
+    for _ in range(3):
+        hub.calls.clear()
+        with engine.running() as running:
+            running.go_on(100.0)
+            assert running.worker.status.reason == HUB_ASKED
+            assert not hub.calls
+    with engine.running() as running:
+        if insists:
+            running.worker._inbox.ask(Retry(0, ""))
+        running.go_on(10.0 if insists else 210.0)
     assert hub.repo.files == PUBLISHED
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TO_3 = """
+DROP TABLE wait;
 ALTER TABLE file DROP COLUMN batch;
 DROP TABLE part;
 DROP INDEX batch_at;

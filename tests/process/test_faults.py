@@ -164,3 +164,21 @@ def test_a_local_hub_that_is_removed_takes_with_it_what_the_client_remembers(dro
     assert run(local, env, tmp_path).returncode == 0
     assert list((tmp_path / "hub").rglob("shard-cache/*"))
     assert not list((tmp_path / "hf").rglob("shard-cache/*"))
+
+
+def test_a_restart_asks_a_hub_nothing_that_asked_to_be_left_alone_until_somebody_says_retry(
+    hub: LocalHub, drop: Path, tmp_path: Path
+) -> None:
+    env = environment(hub.url, tmp_path)
+    hub.faults.add("/commit/", Fault(429, headers=(("Retry-After", "3600"),)))
+    with running(_arguments("run", drop, tmp_path), env, tmp_path / "log") as daemon:
+        daemon.wait_for("commit.deferred")
+        daemon.kill()
+    asked = len(hub.requests)
+    with running(_arguments("run", drop, tmp_path), env, tmp_path / "log") as daemon:
+        (deferred,) = daemon.wait_for("commit.deferred")
+        assert 3_000.0 < deferred["not_before_s"] <= 3_601.0
+        assert len(hub.requests) == asked
+        assert run(["retry", "--state-dir", str(tmp_path / "state")], env, tmp_path).returncode == 0
+        eventually(lambda: "incoming/a" in hub.files("dataset", "acme/drop"), "it is published")
+        assert daemon.stop() == 0

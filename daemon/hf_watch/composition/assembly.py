@@ -266,8 +266,10 @@ class _Parts:
     def pacing(self) -> Pacing:
         return Pacing(
             self.name,
+            self.spec.destination.endpoint,
             self.spec.size,
             budget=self.around.budget,
+            waits=self.around.ledger.waits,
             outage=self.around.outage,
             clock=self.around.clock,
             unit_random=self.around.unit_random,

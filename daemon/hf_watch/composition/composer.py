@@ -99,12 +99,13 @@ class _Composed:
 
 
 def new_budget(settings: Settings, endpoint: Endpoint, ledger: Ledger) -> Budget:
-    """The account's pace, with the commits of the last hour counted in."""
+    """The account's pace, with the commits of the last hour counted in, and what the Hub asked to wait."""
     commit = settings.commit
     now_s = time.time()
     bucket = full_bucket(commit.per_hour, commit.burst, time.monotonic() - HOUR_S)
     budget = Budget(bucket, Throttle(settings.upload.max_bytes_per_s), time.monotonic)
-    budget.restore(now_s - at_s for at_s in ledger.batches.commits_since(endpoint.name, now_s - HOUR_S))
+    ages_s = [now_s - at_s for at_s in ledger.batches.commits_since(endpoint.name, now_s - HOUR_S)]
+    budget.restore(ages_s, ledger.waits.left_s(endpoint.name))
     return budget
 
 

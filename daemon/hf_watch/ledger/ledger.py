@@ -13,6 +13,7 @@ from hf_watch.ledger.file import LOCK_TIMEOUT_S, LedgerFile
 from hf_watch.ledger.files import Files
 from hf_watch.ledger.quarantine import Quarantine
 from hf_watch.ledger.roots import Roots
+from hf_watch.ledger.waits import Waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +45,7 @@ class Ledger:
         self.batches = Batches(self._connection, wall_clock)
         self.deletes = Deletes(self._connection)
         self.quarantine = Quarantine(self._connection, wall_clock)
+        self.waits = Waits(self._connection, wall_clock)
         self.comparison = Comparison(self._connection)
 
     def open(self) -> Self:

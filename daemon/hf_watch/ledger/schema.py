@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 SCHEMA = """
 CREATE TABLE destination (
@@ -48,6 +48,7 @@ CREATE TABLE missing (
 CREATE TABLE part (
   root_id INTEGER NOT NULL, batch INTEGER NOT NULL, files INTEGER NOT NULL, PRIMARY KEY (root_id, batch)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE wait (endpoint TEXT PRIMARY KEY, at_s REAL NOT NULL, until_s REAL NOT NULL) STRICT, WITHOUT ROWID;
 """
 
 TO_2 = """
@@ -84,4 +85,8 @@ CREATE TABLE part (
 ALTER TABLE file ADD COLUMN batch INTEGER;
 """
 
-MIGRATIONS: tuple[str, ...] = (TO_2, TO_3, TO_4)  # the n-th brings a ledger of version n + 1 to version n + 2
+TO_5 = """
+CREATE TABLE wait (endpoint TEXT PRIMARY KEY, at_s REAL NOT NULL, until_s REAL NOT NULL) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (TO_2, TO_3, TO_4, TO_5)  # the n-th brings a ledger of version n + 1 to version n + 2

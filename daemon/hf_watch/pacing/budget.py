@@ -27,17 +27,20 @@ class Budget:
         self._bucket = bucket
         self._throttle = throttle
         self._clock = clock
-        self._held_until = 0.0
+        self._held_until = 0.0  # by the Hub's word
+        self._kept_until = 0.0  # by its word to an earlier process
         self._turns: dict[str, float] = {}  # who waits for a commit, in order, and until when the turn is kept
         self._lock = threading.Lock()
 
-    def restore(self, ages_s: Iterable[float]) -> None:
+    def restore(self, ages_s: Iterable[float], wait_s: float = 0.0) -> None:
         """Take into account the commits made before this process began, by how long ago they were.
 
-        The bucket must have been full at a time before the first of them.
+        The bucket must have been full at a time before the first of them. `wait_s` is what is left of the time that
+        the Hub asked to be left alone.
         """
         now = self._clock()
         with self._lock:
+            self._kept_until = now + wait_s
             for age_s in _plausible(ages_s, self._bucket.burst):
                 self._bucket = self._bucket.spent(now - age_s)
 
@@ -54,14 +57,22 @@ class Budget:
             self._turns = {each: kept for each, kept in self._turns.items() if kept >= now}
             self._turns.setdefault(who, now)
             place = list(self._turns).index(who) + 1
-            wait_s = max(self._bucket.wait_s(now, place), self._held_until - now, 0.0)
+            wait_s = max(self._bucket.wait_s(now, place), self._hold_s(now))
             self._turns[who] = now + wait_s + TURN_KEPT_S
             return wait_s
 
     def request_wait_s(self) -> float:
         """How long until any request may go."""
         with self._lock:
-            return max(self._held_until - self._clock(), 0.0)
+            return self._hold_s(self._clock())
+
+    def _hold_s(self, now: float) -> float:
+        return max(self._held_until - now, self._kept_until - now, 0.0)
+
+    def insist(self) -> None:
+        """Somebody wants it asked, whatever the Hub said to an earlier process; what it said to this one stands."""
+        with self._lock:
+            self._kept_until = 0.0
 
     def spend(self, who: str) -> None:
         """`who` made a commit, or may have made one; its next turn comes after all who wait."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from hf_watch.errors import HubError
+    from hf_watch.ledger.waits import Waits
     from hf_watch.logs.repeats import Repeated
     from hf_watch.pacing.budget import Budget
     from hf_watch.pacing.outage import Outage
@@ -31,6 +32,7 @@ GIVE_UP_ATTEMPTS = 6  # a single pass fails after this many in a row, about a mi
 NAMED_AGAIN_S = 3600.0  # what a person must see to is named again this often
 DEFERRED = "commit.deferred"
 BUDGET_SPENT = "the budget of commits or bytes is spent"
+HUB_ASKED = "the Hub asked to be left alone"
 
 
 class Pacing:
@@ -39,9 +41,11 @@ class Pacing:
     def __init__(
         self,
         name: str,
+        endpoint: str,
         size: CommitSize,
         *,
         budget: Budget,
+        waits: Waits,
         outage: Outage,
         clock: Callable[[], float],
         unit_random: Callable[[], float],
@@ -54,7 +58,9 @@ class Pacing:
         self.refusals = 0  # how often a person was said to have to act
         self.committed_at: float | None = None  # the last commit, on its clock
         self._name = name
+        self._endpoint = endpoint
         self._budget = budget
+        self._waits = waits
         self._outage = outage
         self._clock = clock
         self._unit_random = unit_random
@@ -81,6 +87,11 @@ class Pacing:
         """Somebody asked: do not wait for a pace of our own."""
         self.not_before = min(self.not_before, self._clock())
 
+    def insist(self) -> None:
+        """A person asked: do not wait for what the Hub said to an earlier process either; LedgerError."""
+        self._budget.insist()
+        self._waits.forget(self._endpoint)
+
     def may_ask(self, files: int) -> bool:
         """Whether a request may go now; `files` wait for it."""
         return self._may_go(self._budget.request_wait_s(), files)
@@ -97,10 +108,10 @@ class Pacing:
 
     def _defer(self, wait_s: float, files: int) -> None:
         self.not_before = self._clock() + max(wait_s, SHORTEST_WAIT_S)
-        self.reason = BUDGET_SPENT
+        self.reason = HUB_ASKED if self._budget.request_wait_s() else BUDGET_SPENT
         if not self._is_deferred:
             self._is_deferred = True
-            log.info(DEFERRED, destination=self._name, reason=BUDGET_SPENT, **_waits(wait_s, files))
+            log.info(DEFERRED, destination=self._name, reason=self.reason, **_waits(wait_s, files))
 
     @property
     def is_outage(self) -> bool:
@@ -141,7 +152,10 @@ class Pacing:
         self.size = self.size.smaller()
 
     def back_off(self, error: HubError, began: float, files: int) -> None:
-        """Try again later, and later each time; the attempt that failed was begun at `began`."""
+        """Try again later, and later each time; the attempt that failed was begun at `began`.
+
+        What the Hub asked to wait is written down, for whoever comes after a restart: LedgerError.
+        """
         self.attempt += 1
         self._observe(PutOff(self._name, _cause(error)))
         asked_s = error.retry_after_s
@@ -152,6 +166,7 @@ class Pacing:
             self._outage.began(began)
         if asked_s is not None:
             self._budget.hold(wait_s)
+            self._waits.note(self._endpoint, wait_s)
         if self._repeats.tells(DEFERRED, self.reason, "", self._clock()):
             log.warning(
                 DEFERRED, destination=self._name, reason=self.reason, attempt=self.attempt, **_waits(wait_s, files)

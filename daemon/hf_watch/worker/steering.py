@@ -123,6 +123,7 @@ class Steering:
                 self._targets[target].is_paused = False
                 request.answer(Answer())
             case Retry(target, path):
+                self._pacing.insist()
                 request.answer(Answer(self._retry(self._targets[target], path, now)))
                 return True
             case ConfirmDeletes(target):
