@@ -44,6 +44,7 @@ class Seat:
     clock: Callable[[], float] = time.monotonic
     refused: str | None = None  # what becomes of a reload
     group: Literal["none", "directory"] = "none"
+    also: tuple[str, ...] = ()  # more targets of the same directory
 
     @property
     def drop(self) -> Path:
@@ -60,12 +61,15 @@ class Seat:
 
     def daemon(self) -> Daemon:
         pauses = Pauses(self.directory / "paused.json")
-        target = Steered(
-            "drop", str(self.drop), Mapping("in"), DESTINATION, 0, self.inbox, lambda: self.status, self.settings()
-        )
-        roster = Roster((target,))
+        roster = Roster(tuple(self._target(*each) for each in enumerate(("drop", *self.also))))
         return Daemon(
             roster, self.ledger_file, pauses, pauses.load(), DESTINATION.endpoint, 300.0, self.clock, self.ask_reload
+        )
+
+    def _target(self, index: int, name: str) -> Steered:
+        mapping = Mapping("in" if index == 0 else name)
+        return Steered(
+            name, str(self.drop), mapping, DESTINATION, index, self.inbox, lambda: self.status, self.settings()
         )
 
     def ask_reload(self) -> Future[str | None]:

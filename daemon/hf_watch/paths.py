@@ -1,11 +1,20 @@
-"""Relative paths as model.py defines them: `/` between segments, the root is `""`, undecodable bytes are surrogates."""
+"""Relative paths as model.py defines them: `/` between segments, the root is `""`, undecodable bytes are surrogates.
+
+A name is bytes, and what shows or carries it is text: `printable` is for people, and two names may look alike in it;
+`encoded` is exact.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote_to_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+ENCODED = "^([!-$&-~]|%[0-9A-Fa-f]{2})*$"  # what `decoded` takes, but for a NUL
 
 
 def parent(path: str) -> str:
@@ -36,3 +45,18 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def encoded(path: str) -> str:
+    """The bytes of `path`, percent-encoded as in a URL: ASCII on one line, and no two paths have the same."""
+    return quote(path.encode("utf-8", "surrogateescape"))
+
+
+def decoded(text: str) -> str:
+    """The path whose `encoded` form this is; ValueError when it is none."""
+    path = unquote_to_bytes(text.encode("ascii", "replace")).decode("utf-8", "surrogateescape")
+    if re.fullmatch(ENCODED, text) is None or "\0" in path:
+        raise ValueError(
+            "it should be percent-encoded: ASCII, and % with two hexadecimal digits for every other byte but 00"
+        )
+    return path

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, ConsoleMessage, Page
 
+    from tests.running import Running
+
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -50,6 +52,7 @@ class World:
     hub: LocalHub
     faults: Faults
     browser: Browser
+    daemon: Running | None = None
 
     @contextmanager
     def shown(self, *, env: dict[str, str] | None = None, **context: Any) -> Iterator[Page]:
@@ -60,6 +63,7 @@ class World:
             "HF_WATCH_COMMIT__PER_HOUR": "0",
         }
         with self.place.running(env={**self.place.env, **more, **(env or {})}) as daemon:
+            self.daemon = daemon
             [started] = daemon.wait_for("page.started")
             with self._page(**context) as page:
                 page.goto(started["url"])

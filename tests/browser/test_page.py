@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from collections import Counter
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, ClassVar
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from playwright.sync_api import expect
 
 from hf_watch.local_hub import Fault
+from hf_watch.paths import decoded, encoded
 from tests.browser.conftest import World, drag, picture
 from tests.eventually import eventually
 from tests.steered import held
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
 NASTY = "<img src=x onerror=window.hurt=1>.txt"
 BAD_REQUEST = '{"error": "this file is not to the Hub\'s liking"}'
@@ -145,6 +148,56 @@ def test_a_name_that_is_markup_is_shown_as_text(world: World, tmp_path: Path) ->
         assert page.evaluate("window.hurt") is None
         picture(page, "nasty-name")
     assert world.read(NASTY) == b"harmless"
+
+
+def test_retry_tries_exactly_that_file_again_whatever_its_name_holds(world: World) -> None:
+    unpublishable = [os.fsdecode(b"\xff.txt"), "\\udcff.txt", "a\\nb", "\\u202etxt.exe"]  # not by the Hub, ever
+    publishable = [
+        "a\nb", "\u202etxt.exe", "%FF.txt", "a?b", "a%2Fb", "a#b", "a+b&c=d", " leading space", '"quoted"', NASTY,
+    ]  # fmt: skip
+    world.faults.add("/commit/", Fault(status=400, body=BAD_REQUEST), times=None)
+    for name in [*unpublishable, *publishable]:
+        (world.place.drop / name).write_bytes(os.fsencode(name))
+    with world.shown() as page:
+        rows = page.locator("#aside li")
+        expect(rows).to_have_count(len(unpublishable) + len(publishable))
+        assert all(shown.isprintable() for shown in rows.locator(".path").all_text_contents())
+        for name, shown in (("a\nb", "a\\nb"), (unpublishable[0], "\\udcff.txt")):
+            row = rows.filter(has=_retry_button(page, name))
+            expect(row.locator(".path").first).to_have_text(shown)
+            expect(row).to_contain_text(f"exactly: {encoded(name)}")
+        expect(rows.filter(has=_retry_button(page, "\\udcff.txt"))).not_to_contain_text("exactly")
+        picture(page, "odd-names")
+        world.faults.clear()
+        for done, name in enumerate(publishable, 1):
+            _retry_button(page, name).click()
+            expect(rows).to_have_count(len(unpublishable) + len(publishable) - done)
+            _until_held(world, publishable[:done])
+        for name in unpublishable:
+            expected = _set_aside(world) + Counter([name])
+            _retry_button(page, name).click()
+            _until_set_aside(world, expected)
+        assert page.evaluate("window.hurt") is None
+    assert held(world.hub) == set(publishable)
+
+
+def _retry_button(page: Page, name: str) -> Locator:
+    return page.locator(f'[data-key="retry drop {encoded(name)}"]')
+
+
+def _until_held(world: World, names: list[str]) -> None:
+    eventually(lambda: held(world.hub) == set(names), "that one, and no other")
+
+
+def _until_set_aside(world: World, names: Counter[str]) -> None:
+    eventually(lambda: _set_aside(world) == names, "that one, and no other")
+
+
+def _set_aside(world: World) -> Counter[str]:
+    """How often each file was, by its exact name."""
+    assert world.daemon is not None
+    told = world.daemon.events("path.quarantined")
+    return Counter(decoded(each["path_encoded"]) if "path_encoded" in each else each["path"] for each in told)
 
 
 def test_a_file_that_is_there_already_is_replaced_only_when_that_is_said(world: World, tmp_path: Path) -> None:

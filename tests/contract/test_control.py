@@ -29,6 +29,7 @@ from hf_watch.control.server import MOST_HEAD_BYTES, Bounds, Control, serving
 from hf_watch.errors import ConfigError, HfWatchError, NotRunningError
 from hf_watch.ledger.ledger import Ledger
 from hf_watch.ledger.rows import Intended
+from hf_watch.paths import encoded
 from hf_watch.snapshots.setbacks import IGNORED_REASON
 from hf_watch.threads.commands import Answer, Barrier, Flush, Left, Pause, Resume, Retry
 from hf_watch.threads.status import TargetState, TargetStatus, WorkerStatus
@@ -190,12 +191,56 @@ def test_a_path_is_found_however_it_is_written(seat: Seat, given: str) -> None:
     assert asked == [Retry(0, "sub/a.txt")]
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"), [(".hidden", ".hidden"), ("./.hidden", ".hidden"), (".", ""), ("..a", "..a")]
+)
+def test_a_name_that_begins_with_dots_keeps_them(seat: Seat, given: str, meant: str) -> None:
+    with seat.serving() as client, seat.answering(Answer(1)) as asked:
+        client.retry(given)
+    assert asked == [Retry(0, meant)]
+
+
 def test_a_name_that_is_not_utf8_reaches_the_worker(seat: Seat) -> None:
     odd = os.fsdecode(b"\xff odd\n")
     with seat.serving() as client, seat.answering(Answer(1)) as asked:
         client.retry(str(seat.drop / odd))
         client.retry(None)
     assert asked == [Retry(0, odd), Retry(0, "")]
+
+
+SEGMENTS = (
+    st.binary(min_size=1)
+    .map(lambda raw: os.fsdecode(raw.replace(b"/", b"%2F").replace(b"\0", b"%00")))
+    .filter(lambda name: name not in {".", ".."})
+)
+
+
+def test_any_name_there_can_be_is_taken_as_the_answers_give_it(seat: Seat) -> None:
+    with seat.serving(), seat.answering(Answer(1)) as asked:
+
+        @settings(max_examples=100, deadline=None, database=None)
+        @given(st.lists(SEGMENTS, min_size=1, max_size=3).map("/".join))
+        def tell(name: str) -> None:
+            asked.clear()
+            assert raw(seat, "POST", "/v1/retry", json={"path_encoded": encoded(name)}).status_code == 200
+            whole = encoded(f"{seat.drop}/{name}")
+            assert raw(seat, "POST", "/v1/retry", json={"path_encoded": whole}).status_code == 200
+            assert asked == [Retry(0, name), Retry(0, name)]
+            for where, listed in (("files", "files"), ("explain", "turns")):
+                answer = raw(seat, "GET", f"/v1/{where}", params={"path_encoded": encoded(name)})
+                assert answer.status_code == 200
+                assert [each["path_encoded"] for each in answer.json()[listed]] in ([], [encoded(name)])
+
+        tell()
+
+
+def test_the_same_path_of_one_target_alone_is_tried_again(seat: Seat) -> None:
+    seat.also = ("other",)
+    with seat.serving(), seat.answering(Answer(1)) as asked:
+        assert raw(seat, "POST", "/v1/retry", json={"path_encoded": "a"}).json()["targets"] == ["drop", "other"]
+        assert raw(seat, "POST", "/v1/retry", json={"target": "other", "path_encoded": "a"}).json()["paths"] == 1
+        assert raw(seat, "POST", "/v1/retry", json={"target": "third", "path": "a"}).status_code == 404
+    assert asked == [Retry(0, "a"), Retry(1, "a"), Retry(1, "a")]
 
 
 @pytest.mark.parametrize("path", ["/elsewhere/a.txt", "../a.txt", "{drop}/../other/a.txt", "{drop}2/a.txt"])
@@ -221,6 +266,7 @@ def test_a_flush_that_waits_says_what_is_left(seat: Seat) -> None:
             flush = client.flush(wait=True, timeout_s=5.0)
     assert flush.published is False
     assert [(each.target, each.path, each.reason) for each in flush.left] == [("drop", "a\\n", "paused")]
+    assert flush.left[0].path_encoded == "a%0A"
     assert flush.left_count == 2
 
 
@@ -284,6 +330,12 @@ def test_no_more_commands_than_are_allowed_wait(seat: Seat) -> None:
         ("POST", "/v1/pause", b'{"targets": "drop"}', 422),
         ("POST", "/v1/retry", b'{"path": 1}', 422),
         ("POST", "/v1/retry", b'{"path": "a\\u0000b"}', 422),
+        ("POST", "/v1/retry", b'{"path": "\\ud800"}', 422),
+        ("POST", "/v1/retry", b'{"path_encoded": 1}', 422),
+        ("POST", "/v1/retry", b'{"path_encoded": "%f"}', 422),
+        ("POST", "/v1/retry", b'{"path_encoded": "a", "path": "a"}', 422),
+        ("GET", "/v1/files?path_encoded=%25f", b"", 400),
+        ("GET", "/v1/explain?path_encoded=a&path=a", b"", 400),
         ("POST", "/v1/flush", b'{"wait": true, "timeout_s": -1}', 422),
         ("POST", "/v1/flush", b'{"wait": true, "timeout_s": NaN}', 422),
         ("POST", "/v1/pause", b" " * 70_000, 413),
@@ -334,7 +386,9 @@ JSON = st.recursive(
 )
 QUESTIONS = st.one_of(
     JSON,
-    st.dictionaries(st.sampled_from(["target", "path", "wait", "timeout_s"]), JSON | st.just("drop"), max_size=2),
+    st.dictionaries(
+        st.sampled_from(["target", "path", "path_encoded", "wait", "timeout_s"]), JSON | st.just("drop"), max_size=2
+    ),
     st.fixed_dictionaries({"path": st.text(st.characters(codec=None, categories=None))}),
 )
 
@@ -350,7 +404,9 @@ def test_whatever_is_asked_is_answered_or_refused(served: tuple[Seat, httpx2.Cli
         text = st.text(st.characters(codec="utf-8"), max_size=12)
         response = http.get(
             operation.path,
-            params=data.draw(st.dictionaries(st.sampled_from(["after", "limit", "state", "path", "target"]), text)),
+            params=data.draw(
+                st.dictionaries(st.sampled_from(["after", "limit", "state", "path", "path_encoded", "target"]), text)
+            ),
         )
     assert response.status_code < 500, response.text
     answer = response.json()

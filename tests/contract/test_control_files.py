@@ -13,6 +13,7 @@ from hf_watch.control.client import UnknownPathError
 from hf_watch.ledger.ledger import Ledger
 from hf_watch.ledger.rows import Intended, Recorded
 from hf_watch.model import Fingerprint
+from hf_watch.paths import decoded
 from tests.seat import ALL_IS_WELL, DESTINATION, DIGEST, Seat, raw
 
 if TYPE_CHECKING:
@@ -20,6 +21,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ODD = os.fsdecode(b"\xff odd")
+LOOK_ALIKES = [
+    "\udcff",
+    "\\udcff",
+    "%FF",
+    "%25FF",
+    "a\nb",
+    "a\\nb",
+    "\u202etxt",
+    "\\u202etxt",
+    "a?b",
+    "a#b",
+    "a+b",
+    " a",
+]
 
 
 @dataclass(frozen=True)
@@ -105,18 +120,44 @@ def test_each_state_says_what_it_knows(seat: Seat) -> None:
         waiting, aside, published = raw(seat, "GET", "/v1/files").json()["files"]
     nothing = dict.fromkeys(["since_s", "reason", "repo_path", "bytes", "sha256", "commit", "url", "at"])
     assert waiting == nothing | {
-        "target": "drop", "path": "w", "state": "waiting", "since_s": 7.0, "reason": "it is being written",
+        "target": "drop", "path": "w", "path_encoded": "w", "state": "waiting", "since_s": 7.0,
+        "reason": "it is being written",
     }  # fmt: skip
     assert aside["at"].endswith("+00:00")
     assert aside == nothing | {
-        "target": "drop", "path": "q", "state": "quarantined", "reason": "too odd", "at": aside["at"],
+        "target": "drop", "path": "q", "path_encoded": "q", "state": "quarantined", "reason": "too odd",
+        "at": aside["at"],
     }  # fmt: skip
     assert published["at"].endswith("+00:00")
     assert published == nothing | {
-        "target": "drop", "path": "p", "state": "published", "repo_path": "in/x", "bytes": 5,
+        "target": "drop", "path": "p", "path_encoded": "p", "state": "published", "repo_path": "in/x", "bytes": 5,
         "sha256": DIGEST.sha256.hex(), "commit": "c" * 40, "at": published["at"],
         "url": "https://hub.example/datasets/acme/drop/commit/" + "c" * 40,
     }  # fmt: skip
+
+
+def test_names_that_look_alike_are_told_apart_and_asked_for_one_by_one(seat: Seat) -> None:
+    waits, aside, published = (sorted(each + end for each in LOOK_ALIKES) for end in "wqp")
+    _unpublished(seat, waits=[Hinted(each) for each in waits])
+    _set_aside(seat, aside)
+    _published(seat, published)
+    everything = [*waits, *aside, *published]
+    seat.clock = lambda: 0.0
+    with seat.serving():
+        files = raw(seat, "GET", "/v1/files").json()["files"]
+        assert sorted(decoded(each["path_encoded"]) for each in files) == sorted(everything)
+        assert all(each["path"].isprintable() for each in files)
+        for each in files:
+            assert raw(seat, "GET", "/v1/files", params={"path_encoded": each["path_encoded"]}).json()["files"] == [
+                each
+            ]
+            [turn] = raw(seat, "GET", "/v1/explain", params={"path_encoded": each["path_encoded"]}).json()["turns"]
+            assert (turn["path_encoded"], turn["state"]) == (each["path_encoded"], each["state"])
+        quarantined = raw(seat, "GET", "/v1/quarantine").json()["quarantined"]
+        assert sorted(decoded(each["path_encoded"]) for each in quarantined) == aside
+        [target] = raw(seat, "GET", "/v1/status").json()["targets"]
+        assert {decoded(each["path_encoded"]) for each in target["quarantine"]} < set(aside)
+        assert decoded(target["source_encoded"]) == str(seat.drop)
 
 
 def test_a_name_that_is_not_utf8_is_found(seat: Seat) -> None:

@@ -61,7 +61,7 @@ def test_a_command_gets_the_event_without_our_signals_or_the_token(
             eventually(lambda: told(tmp_path / "out"), "the command has run")
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    event = {"event": "quarantined", "target": "drop", "path": "a", "reason": "too large"}
+    event = {"event": "quarantined", "target": "drop", "path": "a", "path_encoded": "a", "reason": "too large"}
     assert told(tmp_path / "out") == [{"given": event, "blocked": [], "secrets": []}]
 
 
@@ -173,7 +173,7 @@ def test_a_web_address_is_posted_the_event_and_tried_again() -> None:
         running(ASIDE)
         eventually(lambda: len(got) == 3, "the third attempt")
     assert {json.dumps(each) for each in got} == {
-        json.dumps({"event": "quarantined", "target": "drop", "path": "a", "reason": "too large"})
+        json.dumps({"event": "quarantined", "target": "drop", "path": "a", "path_encoded": "a", "reason": "too large"})
     }
 
 

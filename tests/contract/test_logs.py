@@ -141,6 +141,20 @@ def test_names_that_are_not_utf_8_are_escaped_and_cannot_forge_a_line() -> None:
         stream.getvalue().encode()
 
 
+@pytest.mark.parametrize(
+    ("path", "shown", "exact"),
+    [
+        ("a\udcff\n", "a\\udcff\\n", "a%FF%0A"), ("a\\udcff\\n", "a\\udcff\\n", None), ("ü b", "ü b", None),
+        ("\ud800", "\\ud800", None), (f"{TOKEN}\n", "[removed]\\n", None),
+    ],
+)  # fmt: skip
+def test_a_path_that_is_escaped_is_named_exactly_beside_it(path: str, shown: str, exact: str | None) -> None:
+    stream, log = _logged()
+    log.warning("path.busy", path=path)
+    [line] = _lines(stream)
+    assert (line["path"], line.get("path_encoded")) == (shown, exact)
+
+
 class _Gone(io.StringIO):
     def write(self, _text: str) -> int:
         raise BrokenPipeError

@@ -89,6 +89,38 @@ def test_history_names_the_commit_that_published_a_path_last(hub: LocalHub, at: 
         assert daemon.stop() == 0
 
 
+def test_a_name_that_no_text_holds_is_asked_for_as_the_answers_name_it(at: Place) -> None:
+    name = os.fsdecode(b"\xff\n\xe2\x80\xae")
+    (at.drop / name).write_text("x")
+    (at.drop / "%FF%0A%E2%80%AE").write_text("it looks like that one")
+    with at.running() as daemon:
+        [told] = daemon.wait_for("path.quarantined")
+        assert told["path_encoded"] == "%FF%0A%E2%80%AE"
+        assert at.say("flush", "--wait").returncode == 1
+        [target] = at.status()["targets"]
+        [aside] = target["quarantine"]
+        assert (aside["path"], aside["path_encoded"]) == ("\\udcff\\n\\u202e", told["path_encoded"])
+        assert f"--encoded {told['path_encoded']}".encode() in at.say("status").stdout
+        [left] = json.loads(at.say("flush", "--wait", "--json").stdout)["left"]
+        assert left["path_encoded"] == told["path_encoded"]
+        for path in (aside["path_encoded"], f"{target['source_encoded']}/{aside['path_encoded']}"):
+            assert b"1 path" in at.say("retry", "--encoded", path).stdout
+        daemon.wait_for("path.quarantined", count=3)
+        assert at.say("history", "--encoded", aside["path_encoded"]).returncode == 1
+        found = json.loads(at.say("history", aside["path_encoded"], "--json").stdout)["files"]
+        assert [each["path_encoded"] for each in found] == ["%25FF%250A%25E2%2580%25AE"]
+        for refused in (["retry", "--encoded"], ["retry", "--encoded", "%f"], ["history", "--encoded", "a b"]):
+            assert at.say(*refused).returncode == 2
+        whole = f"{target['source_encoded']}/{aside['path_encoded']}"
+        explained = at.say("explain", "--encoded", "--json", whole, str(at.drop), DEST)
+        assert explained.returncode == 0, explained.stderr
+        [explanation] = json.loads(explained.stdout)["targets"]
+        assert explanation["path_encoded"] == aside["path_encoded"]
+        assert "is not UTF-8" in explanation["verdict"]
+        assert explanation["running"].startswith("watching")
+        assert daemon.stop() == 0
+
+
 def test_a_daemon_that_was_killed_does_not_run_and_the_next_one_answers(at: Place) -> None:
     with at.running() as daemon:
         daemon.kill()

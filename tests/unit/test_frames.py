@@ -18,9 +18,10 @@ from hf_watch.control.contract import CommitView, StatusView, TargetView
 def _status(names: list[str], reason: str) -> StatusView:
     targets = tuple(
         TargetView(
-            target=name, source="/srv/drop", dest="hf://datasets/a/b", state="watching", waiting=10**6, in_flight=12,
-            quarantined=3, quarantine=(), oldest_s=86_400.0, lag_s=0.0, published_today=10**7, last_commit=None,
-            next_commit_s=7.0, reason=reason, held_deletes=0, held_example=None,
+            target=name, source="/srv/drop", source_encoded="/srv/drop", dest="hf://datasets/a/b", state="watching",
+            waiting=10**6, in_flight=12, quarantined=3, quarantine=(), oldest_s=86_400.0, lag_s=0.0,
+            published_today=10**7, last_commit=None, next_commit_s=7.0, reason=reason, held_deletes=0,
+            held_example=None,
         )
         for name in names
     )  # fmt: skip

@@ -24,7 +24,7 @@ import httpx2
 import structlog
 
 from hf_watch.logs.repeats import Repeats
-from hf_watch.paths import printable
+from hf_watch.paths import encoded, printable
 from hf_watch.rules.pace import backoff_s
 from hf_watch.threads.measured import SetAside
 
@@ -99,8 +99,8 @@ class Hooks:
     def __call__(self, event: Measured) -> None:
         """As an observer: what went to quarantine."""
         if isinstance(event, SetAside):
-            path = printable(event.path)
-            self._tell({"event": "quarantined", "target": event.target, "path": path, "reason": event.reason})
+            path = {"path": printable(event.path), "path_encoded": encoded(event.path)}
+            self._tell({"event": "quarantined", "target": event.target, **path, "reason": event.reason})
 
     def _look(self) -> None:
         """A problem that was not there before is told, with all that there are."""
@@ -213,7 +213,7 @@ class _Commands:
         try:
             code = run(command, event, self._timeout_s)
         except OSError as error:
-            self._failures.tell(event["event"], error.strerror or str(error), path=printable(command[0]))
+            self._failures.tell(event["event"], error.strerror or str(error), path=command[0])
             return
         if code is None:
             self._failures.tell(event["event"], f"not done within {self._timeout_s:g} s")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from hf_watch.inspection.checks import Level
-from hf_watch.paths import printable
+from hf_watch.paths import encoded, printable
 from hf_watch.rules.filters import PARTIAL_NAMES, PRIVATE_DIRECTORIES
 from hf_watch.threads.status import counted
 
@@ -15,7 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from hf_watch.control.contract import CommitsView, DoneView, FilesView, FlushView, StatusView, TargetView, TurnView
+    from hf_watch.control.contract import (
+        CommitsView,
+        DoneView,
+        FilesView,
+        FileView,
+        FlushView,
+        LeftView,
+        QuarantinedView,
+        StatusView,
+        TargetView,
+        TurnView,
+    )
     from hf_watch.inspection.checks import Check
     from hf_watch.inspection.explain import Explanation
     from hf_watch.inspection.preview import Estimate, Item, Preview
@@ -58,6 +69,7 @@ def plan_json(previews: Sequence[Preview], total: Estimate, unasked: str | None)
 def _item(item: Item) -> dict[str, Any]:
     return {
         "path": printable(item.path),
+        "path_encoded": encoded(item.path),
         "repo_path": item.repo_path or None,
         "bytes": item.size_bytes,
         "reason": item.reason,
@@ -125,9 +137,12 @@ def duration_text(seconds: float) -> str:
 
 def explain_json(found: Sequence[Explanation], running: Turns | None) -> dict[str, Any]:
     """The answer of `explain --json`."""
-    return {
-        "targets": [{**asdict(each), "path": printable(each.path), "running": _doing(each, running)} for each in found]
-    }
+    return {"targets": [_explanation(each, running) for each in found]}
+
+
+def _explanation(of: Explanation, running: Turns | None) -> dict[str, Any]:
+    path = {"path": printable(of.path), "path_encoded": encoded(of.path)}
+    return {**asdict(of), **path, "running": _doing(of, running)}
 
 
 def explain_text(found: Sequence[Explanation], running: Turns | None, unasked: str | None) -> Iterator[str]:
@@ -261,9 +276,14 @@ def _status_details(target: TargetView) -> Iterator[str]:
     if target.reason is not None:
         yield f"  waits: {target.reason}"
     for each in target.quarantine:
-        yield f"  quarantine: {each.path}  ({printable(each.reason)})"
+        yield f"  quarantine: {_named(each)}  ({printable(each.reason)})"
     if target.quarantined > len(target.quarantine):
         yield f"  quarantine: … and {target.quarantined - len(target.quarantine)} more"
+
+
+def _named(of: QuarantinedView | LeftView | FileView) -> str:
+    """Its path and, where that is escaped, what commands take for it."""
+    return of.path if encoded(of.path) == of.path_encoded else f"{of.path} (--encoded {of.path_encoded})"
 
 
 def retried_text(path: str | None, done: DoneView) -> Iterator[str]:
@@ -306,7 +326,7 @@ def flush_text(flush: FlushView) -> Iterator[str]:
     else:
         yield f"{flush.left_count} not published:"
         for left in flush.left[:SHOWN_ITEMS]:
-            yield f"  {left.target}: {left.path or 'all of it'}  ({left.reason})"
+            yield f"  {left.target}: {_named(left) or 'all of it'}  ({left.reason})"
         if flush.left_count > SHOWN_ITEMS:
             yield f"  … and {flush.left_count - SHOWN_ITEMS} more (--json lists them)"
 
@@ -315,7 +335,7 @@ def published_text(files: FilesView) -> Iterator[str]:
     """The lines of `history PATH`."""
     for each in files.files:
         commit = each.url or "by a commit that is not remembered, or held before"
-        yield f"{each.at or '-':25}  {size_text(each.bytes or 0):>9}  {each.target}: {each.path}  {commit}"
+        yield f"{each.at or '-':25}  {size_text(each.bytes or 0):>9}  {each.target}: {_named(each)}  {commit}"
     if files.next is not None:
         yield "… and more (--limit shows more of them)"
     if not files.files:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from hf_watch.cli import console, exit_codes
-from hf_watch.cli.options import AS_JSON
+from hf_watch.cli.options import AS_ENCODED, AS_JSON, exact
 from hf_watch.cli.surroundings import ENV_FILE
 from hf_watch.errors import ConfigError, NotRunningError
 from hf_watch.logs import logs
@@ -136,24 +136,28 @@ def confirm_deletes(target: str, **where: Any) -> None:
 
 @click.command()
 @click.argument("path", required=False)
+@AS_ENCODED
 @_finding_options
-def retry(path: str | None, **where: Any) -> int:
+def retry(path: str | None, *, encoded: bool, **where: Any) -> int:
     """Try PATH, or everything that was set aside, again at once.
 
     PATH is a file or directory: on this machine, or relative to the watched directory, as `status` shows it.
     Exit 1 when nothing there is set aside or waits.
     """
+    path = exact(path) if encoded else path
     with _daemon(**where) as client:
-        done = client.retry(None) if path is None else _by_path(client.retry, path)
+        done = client.retry(None) if path is None else _by_path(client.retry, path, is_local=not encoded)
     is_in_vain = path is not None and not done.paths and not done.pending
     click.echo("\n".join(console.retried_text(path, done)), err=is_in_vain)
     return exit_codes.FAILED if is_in_vain else 0
 
 
-def _by_path(ask: Callable[[str], V], path: str) -> V:
+def _by_path(ask: Callable[[str], V], path: str, *, is_local: bool) -> V:
     """Ask about a path of this machine or, where no watched directory has it, one relative to a watched directory."""
     from hf_watch.control.client import UnknownPathError  # noqa: PLC0415  as in _daemon
 
+    if not is_local:
+        return ask(path)
     try:
         return ask(os.path.abspath(path))  # noqa: PTH100  the name need not be UTF-8
     except UnknownPathError:
@@ -191,19 +195,21 @@ def flush(*, wait: bool, timeout_s: float | None, as_json: bool, **where: Any) -
 @click.option(
     "--limit", type=click.IntRange(1, 1_000), default=20, show_default=True, help="print so many lines at the most"
 )
+@AS_ENCODED
 @_finding_options
-def history(path: str | None, *, as_json: bool, limit: int, **where: Any) -> int:
+def history(path: str | None, *, as_json: bool, limit: int, encoded: bool, **where: Any) -> int:
     """List the latest commits, or how PATH was published last.
 
     For PATH, a file or directory as for `retry`, when and in which commit. Exit 1 when nothing is known to be
     published there.
     """
+    path = exact(path) if encoded else path
     with _daemon(**where) as client:
         if path is None:
             commits = client.commits(limit=limit)
             click.echo(commits.model_dump_json(indent=2) if as_json else "\n".join(console.history_text(commits)))
             return 0
-        files = _by_path(lambda each: client.files("published", each, limit=limit), path)
+        files = _by_path(lambda each: client.files("published", each, limit=limit), path, is_local=not encoded)
     click.echo(files.model_dump_json(indent=2) if as_json else "\n".join(console.published_text(files)))
     return 0 if files.files else exit_codes.FAILED
 

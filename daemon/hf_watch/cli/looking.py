@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hf_watch.cli import console, exit_codes
-from hf_watch.cli.options import AS_JSON, common_options
+from hf_watch.cli.options import AS_ENCODED, AS_JSON, common_options, exact
 from hf_watch.cli.surroundings import ENV_FILE, app_of
 from hf_watch.errors import NotRunningError
 from hf_watch.inspection import checks
@@ -68,13 +68,15 @@ def check(*, as_json: bool, **options: Any) -> None:
 @click.argument("path", type=click.Path())
 @AS_JSON
 @click.option("--offline", is_flag=True, help="do not ask the Hub")
+@AS_ENCODED
 @common_options
-def explain(path: str, *, as_json: bool, offline: bool, **options: Any) -> None:
+def explain(path: str, *, as_json: bool, offline: bool, encoded: bool, **options: Any) -> None:
     """Say what is known of PATH, and when it will go or why it will not.
 
     Which target and rule it falls under, what the disk, the ledger, the Hub and the daemon say of it.
     Works whether a daemon runs or not; one that runs is asked for the file's turn. Without a token as `plan`.
     """
+    path = exact(path) if encoded else path
     with app_of(options, needs_token=False) as app:
         found = app.explain(path, ask_hub=not offline)
         turns = _turns(app.state_dir, found)

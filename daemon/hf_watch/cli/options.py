@@ -9,6 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from hf_watch.cli.wording import setting_help, with_default
+from hf_watch.paths import decoded
 from hf_watch.settings.settings import Settings, TargetSettings
 from hf_watch.settings.values import LogLevel
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 DEFAULT_HUB = ""  # `--local` without a directory
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="print JSON, for scripts")
+AS_ENCODED = click.option("--encoded", is_flag=True, help="PATH is percent-encoded, as `path_encoded` of --json")
 CONFIG_PLACES = "hf-watch.toml here, in ~/.config/hf-watch/ or /etc/hf-watch/"
 LOG_LEVEL = Settings.model_fields["log_level"]
 HUB_PLACE = "~/.local/state/hf-watch/local-hub"
@@ -71,3 +73,13 @@ def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):  # fmt: skip
         command = decorate(command)
     return command
+
+
+def exact(path: str | None) -> str:
+    """The path that was given with --encoded; UsageError when it is none."""
+    if path is None:
+        raise click.UsageError("--encoded is for a PATH")
+    try:
+        return decoded(path)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="PATH") from error

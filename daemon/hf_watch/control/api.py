@@ -43,12 +43,14 @@ from hf_watch.control.questions import (
     USUAL_PAGE,
     limit_in,
     parameters,
+    path_in,
     read_question,
     state_in,
     understood_page,
 )
 from hf_watch.control.tallies import Tallies
 from hf_watch.control.told import Told
+from hf_watch.paths import ENCODED
 from hf_watch.threads.commands import ConfirmDeletes, Pause, Resume, Retry
 
 if TYPE_CHECKING:
@@ -120,7 +122,7 @@ class Api:
     async def files(self, request: Request) -> BaseModel:
         """Files by their state: what waits or is in flight, as it was a moment ago, is set aside, is published."""
         asked = parameters(request)
-        meant = holding(self.chosen(asked.get("target")), asked.get("path"))
+        meant = holding(self.chosen(asked.get("target")), path_in(asked))
         with understood_page():
             return files.files(self._daemon, meant, state_in(asked), asked.get("after", ""), limit_in(asked))
 
@@ -139,7 +141,7 @@ class Api:
     async def explain(self, request: Request) -> BaseModel:
         """When a path is going to be on the Hub, or what keeps it, as it was a moment ago."""
         asked = parameters(request)
-        meant = holding(self.chosen(asked.get("target")), asked.get("path"))
+        meant = holding(self.chosen(asked.get("target")), path_in(asked))
         if not all(path for _, path in meant):
             raise HTTPException(400, "path: say which one below the watched directory")
         return turn.explain(self._daemon, meant, self._paused)
@@ -176,8 +178,8 @@ class Api:
 
     async def retry(self, request: Request) -> BaseModel:
         """Take files out of quarantine, and try them again at once, whatever was waited for."""
-        path = (await read_question(request, RetryQuestion)).path
-        meant = holding(self._daemon.targets, path)
+        question = await read_question(request, RetryQuestion)
+        meant = holding(self.chosen(question.target), question.meant)
         return await self._asking.do([(each, Retry(each.index, inside)) for each, inside in meant])
 
     async def flush(self, request: Request) -> BaseModel:
@@ -199,14 +201,18 @@ class Api:
 
 LIMIT = Query("limit", {"type": "integer", "minimum": 1, "maximum": MOST_PAGE, "default": USUAL_PAGE})
 TARGET = Query("target")
+PATHS = (
+    Query("path", description="a file or directory: absolute, or relative to the watched directory; any bytes"),
+    Query("path_encoded", {"type": "string", "pattern": ENCODED}, "the same as answers name it, and instead of it"),
+)
 STATE = Query("state", {"type": "string", "enum": list(get_args(FileState))})
 OPERATIONS = (
     Operation("status", "GET", "/v1/status", StatusView),
     Operation("targets", "GET", "/v1/targets", TargetsView, queries=(TARGET,)),
-    Operation("files", "GET", "/v1/files", FilesView, queries=(TARGET, STATE, Query("path"), Query("after"), LIMIT)),
+    Operation("files", "GET", "/v1/files", FilesView, queries=(TARGET, STATE, *PATHS, Query("after"), LIMIT)),
     Operation("quarantine", "GET", "/v1/quarantine", QuarantineView, queries=(TARGET, Query("after"), LIMIT)),
     Operation("commits", "GET", "/v1/commits", CommitsView, queries=(TARGET, LIMIT)),
-    Operation("explain", "GET", "/v1/explain", ExplainView, queries=(TARGET, Query("path"))),
+    Operation("explain", "GET", "/v1/explain", ExplainView, queries=(TARGET, *PATHS)),
     Operation("events", "GET", "/v1/events", EventView, media_type=MEDIA_TYPE),
     Operation("pause", "POST", "/v1/pause", DoneView, TargetQuestion),
     Operation("resume", "POST", "/v1/resume", DoneView, TargetQuestion),

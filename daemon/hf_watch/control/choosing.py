@@ -45,7 +45,7 @@ def _inside(target: Steered, path: str | None) -> str | None:
         return ""
     normal = os.path.normpath(path)
     if not os.path.isabs(normal):  # noqa: PTH117  the name need not be UTF-8
-        return None if normal.split("/")[0] == ".." else normal.removeprefix(".")
+        return None if normal.split("/")[0] == ".." else "" if normal == "." else normal
     for root in (target.directory, os.path.realpath(target.directory)):
         if within(normal, root.rstrip("/")):
             return normal[len(root.rstrip("/")) :].lstrip("/")

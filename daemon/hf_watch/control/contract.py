@@ -1,13 +1,17 @@
 """The JSON of the control socket: a contract (README.md, "JSON"). Fields are added, never renamed or taken away.
 
-Names are escaped where they are not printable. Ages and waits are seconds from now.
+A name is bytes. `path` is for people: what is not printable in it is escaped, and so two names may look alike.
+`path_encoded` is exact, and what to give where a path is asked for. Ages and waits are seconds from now.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import os
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+
+from hf_watch.paths import ENCODED, decoded
 
 Health = Literal["healthy", "degraded", "late"]
 State = Literal["starting", "scanning", "watching", "lost", "refused", "paused"]
@@ -15,16 +19,31 @@ FileState = Literal["waiting", "in_flight", "quarantined", "published"]
 LONGEST_WAIT_S = 7 * 86_400.0
 
 
-def _is_text(value: Any) -> str:
+def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("Input should be a valid string")  # noqa: TRY004  pydantic reports a ValueError
-    if "\0" in value:
-        raise ValueError("no name holds a NUL")
     return value
 
 
+def _local(value: Any) -> str:
+    text = _text(value)
+    if "\0" in text:
+        raise ValueError("no name holds a NUL")
+    try:
+        return os.fsdecode(os.fsencode(text))
+    except UnicodeEncodeError as error:
+        raise ValueError("no name holds such a surrogate") from error
+
+
 # A name need not be UTF-8: what is not comes as lone surrogates, which JSON can escape and pydantic's own str refuses.
-LocalPath = Annotated[Any, AfterValidator(_is_text), WithJsonSchema({"type": "string"})]
+LocalPath = Annotated[Any, AfterValidator(_local), WithJsonSchema({"type": "string"})]
+EncodedPath = Annotated[
+    Any,
+    AfterValidator(lambda value: decoded(_text(value))),
+    WithJsonSchema({"type": "string", "pattern": ENCODED}),
+]
+
+ENCODES = "the bytes of `path`, percent-encoded: exact, whatever the name holds"
 
 
 class _Answer(BaseModel):
@@ -51,6 +70,7 @@ class QuarantinedView(_Answer):
 
     target: str
     path: str
+    path_encoded: str = Field(description=ENCODES)
     reason: str
     at: str = Field(description="since when: ISO 8601, UTC")
 
@@ -60,6 +80,7 @@ class TargetView(_Answer):
 
     target: str = Field(description="its name in logs and commands")
     source: str
+    source_encoded: str = Field(description="as path_encoded of a path; a slash and one of those make the whole of it")
     dest: str
     state: State
     waiting: int = Field(description="paths that were hinted at and not looked at yet")
@@ -100,6 +121,7 @@ class FileView(_Answer):
 
     target: str
     path: str
+    path_encoded: str = Field(description=ENCODES)
     state: FileState
     since_s: float | None = Field(default=None, description="age of its first hint, while it waits or is in flight")
     reason: str | None = Field(default=None, description="why it is set aside, or what it waits for")
@@ -126,6 +148,7 @@ class TurnView(_Answer):
     target: str
     target_state: State
     path: str
+    path_encoded: str = Field(description=ENCODES)
     state: FileState | None = Field(description="null: it was never heard of, or is nobody's concern")
     ahead: int | None = Field(description="paths that go before it, while it waits its turn")
     next_commit_s: float | None = Field(description="it goes no earlier; null: it does not wait, or is kept")
@@ -143,6 +166,7 @@ class TargetSettingsView(_Answer):
 
     target: str = Field(description="its name in logs and commands")
     source: str
+    source_encoded: str = Field(description="as path_encoded of a path; a slash and one of those make the whole of it")
     dest: str
     settings: dict[str, Any] = Field(description="as in the configuration file; what looks like a secret is masked")
 
@@ -194,6 +218,7 @@ class LeftView(_Answer):
 
     target: str
     path: str
+    path_encoded: str = Field(description=ENCODES)
     reason: str
 
 
@@ -233,10 +258,26 @@ class ReloadQuestion(_Question):
 class RetryQuestion(_Question):
     """What is to be tried again."""
 
+    target: str | None = Field(default=None, description="its name; null: any that the path may lie in")
     path: LocalPath = Field(
         default=None, validate_default=False,
         description="a file or directory: absolute, or relative to the watched directory; left out: everything",
     )  # fmt: skip
+    path_encoded: EncodedPath = Field(
+        default=None, validate_default=False, description="the same as answers name it, and instead of it"
+    )
+
+    @model_validator(mode="after")
+    def _says_it_once(self) -> Self:
+        if self.path is not None and self.path_encoded is not None:
+            raise ValueError("path_encoded is the path already, give only one of them")
+        return self
+
+    @property
+    def meant(self) -> str | None:
+        """The path, however it was given; None: everything."""
+        found: str | None = self.path if self.path_encoded is None else self.path_encoded
+        return found
 
 
 class FlushQuestion(_Question):

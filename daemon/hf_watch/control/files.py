@@ -12,7 +12,7 @@ from hf_watch.control import view
 from hf_watch.control.contract import FileState, FilesView, FileView, QuarantinedView, QuarantineView
 from hf_watch.control.paging import page
 from hf_watch.ledger.records import looked_into
-from hf_watch.paths import printable, within
+from hf_watch.paths import encoded, printable, within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,4 +96,4 @@ class _Look:
         return self._view(held.path, "published", **more)
 
     def _view(self, path: str, state: FileState, **more: Any) -> FileView:
-        return FileView(target=self.target.name, path=printable(path), state=state, **more)
+        return FileView(target=self.target.name, path=printable(path), path_encoded=encoded(path), state=state, **more)

@@ -34,6 +34,7 @@ class Query:
 
     name: str
     schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +77,12 @@ def _operation(operation: Operation, summary: str, refusal: type[BaseModel]) -> 
     }
     if operation.queries:
         found["parameters"] = [
-            {"name": each.name, "in": "query", "required": False, "schema": dict(each.schema)}
+            {
+                "name": each.name, "in": "query", "required": False, "schema": dict(each.schema),
+                **({"description": each.description} if each.description else {}),
+            }
             for each in operation.queries
-        ]
+        ]  # fmt: skip
     if operation.question is not None:
         found["requestBody"] = {"required": False, "content": _content(operation.question)}
     return found

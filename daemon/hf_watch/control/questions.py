@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from hf_watch.control.contract import FileState
+from hf_watch.paths import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,6 +49,19 @@ def parameters(request: Request) -> dict[str, str]:
     """The parameters of a GET; a name in them need not be UTF-8."""
     text = os.fsdecode(request.scope["query_string"])
     return dict(parse_qsl(text, keep_blank_values=True, errors="surrogateescape"))
+
+
+def path_in(asked: Mapping[str, str]) -> str | None:
+    """The path that is asked about, however it is given; None for none."""
+    text = asked.get("path_encoded")
+    if text is None:
+        return asked.get("path")
+    if "path" in asked:
+        raise HTTPException(400, "path_encoded: it is the path already, give only one of them")
+    try:
+        return decoded(text)
+    except ValueError as error:
+        raise HTTPException(400, f"path_encoded: {error}") from error
 
 
 def state_in(asked: Mapping[str, str]) -> FileState | None:

@@ -9,7 +9,7 @@ from hf_watch.control import view
 from hf_watch.control.contract import ExplainView, TurnView
 from hf_watch.ledger.records import looked_into
 from hf_watch.ledger.rows import DeleteState
-from hf_watch.paths import printable
+from hf_watch.paths import encoded, printable
 from hf_watch.rules.grouping import group_of
 from hf_watch.threads.status import TargetState, counted
 
@@ -111,6 +111,7 @@ class _Look:
         self, state: FileState | None, verdict: str, ahead: int | None = None, next_commit_s: float | None = None
     ) -> TurnView:
         return TurnView(
-            target=self.target.name, target_state=self.state, path=printable(self.path), state=state, ahead=ahead,
-            next_commit_s=next_commit_s, verdict=printable(verdict),
+            target=self.target.name, target_state=self.state, path=printable(self.path),
+            path_encoded=encoded(self.path), state=state, ahead=ahead, next_commit_s=next_commit_s,
+            verdict=printable(verdict),
         )  # fmt: skip

@@ -18,7 +18,7 @@ from hf_watch.control.contract import (
 )
 from hf_watch.ledger.records import looked_into
 from hf_watch.logs.logs import masked
-from hf_watch.paths import printable
+from hf_watch.paths import encoded, printable
 from hf_watch.threads.status import TargetState, counted
 from hf_watch.version import __version__
 
@@ -60,6 +60,7 @@ def _target(daemon: Daemon, each: Steered, tally: Tally, *, is_paused: bool) -> 
     return TargetView(
         target=each.name,
         source=printable(each.directory),
+        source_encoded=encoded(each.directory),
         dest=each.dest,
         state=state,
         waiting=found.waiting,
@@ -79,7 +80,10 @@ def _target(daemon: Daemon, each: Steered, tally: Tally, *, is_paused: bool) -> 
 
 def set_aside(target: Steered, aside: Aside) -> QuarantinedView:
     """One file in quarantine."""
-    return QuarantinedView(target=target.name, path=printable(aside.path), reason=aside.reason, at=stamp(aside.at_s))
+    return QuarantinedView(
+        target=target.name, path=printable(aside.path), path_encoded=encoded(aside.path), reason=aside.reason,
+        at=stamp(aside.at_s),
+    )  # fmt: skip
 
 
 def state_of(worker: WorkerStatus, found: TargetStatus, *, is_paused: bool) -> State:
@@ -156,7 +160,8 @@ def targets(chosen: Sequence[Steered]) -> TargetsView:
     return TargetsView(
         targets=tuple(
             TargetSettingsView(
-                target=each.name, source=printable(each.directory), dest=each.dest,
+                target=each.name, source=printable(each.directory), source_encoded=encoded(each.directory),
+                dest=each.dest,
                 settings=masked(each.settings.model_dump(mode="json")),
             )
             for each in chosen
@@ -168,7 +173,9 @@ def left(chosen: Sequence[Steered], found: Sequence[Left]) -> Iterator[LeftView]
     """What one worker did not publish; `chosen` are its targets."""
     names = {each.index: each.name for each in chosen}
     for each in found:
-        yield LeftView(target=names[each.target], path=printable(each.path), reason=each.reason)
+        yield LeftView(
+            target=names[each.target], path=printable(each.path), path_encoded=encoded(each.path), reason=each.reason
+        )
 
 
 def stamp(at_s: float) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 
 from hf_watch.logs.repeats import Repeats
-from hf_watch.paths import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,7 +31,7 @@ class Journal:
         """Log that something was the case with `path`, or count it; the `fields` are lost in the count."""
         self._levels[event] = level
         if self._repeats.tells(event, reason, path, self._clock()):
-            getattr(log, level)(event, target=self._target, path=printable(path), reason=reason, **fields)
+            getattr(log, level)(event, target=self._target, path=path, reason=reason, **fields)
 
     def sum_up(self) -> None:
         """Log the counts that are due."""
@@ -49,5 +48,5 @@ class Journal:
     def _write(self, sums: Iterable[Repeated]) -> None:
         for each in sums:
             getattr(log, self._levels[each.event])(
-                each.event, target=self._target, path=printable(each.path), reason=each.reason, repeated=each.count
+                each.event, target=self._target, path=each.path, reason=each.reason, repeated=each.count
             )

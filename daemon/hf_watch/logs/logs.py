@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
 
-from hf_watch.paths import printable
+from hf_watch.paths import encoded, printable
 from hf_watch.systemd import journald
 
 if TYPE_CHECKING:
@@ -69,6 +69,10 @@ def redacted(text: str) -> str:
         text = text.replace(secret, HIDDEN)
     text = NAMED_SECRET.sub(lambda found: found[1] + HIDDEN, text)
     text = LOOKS_SECRET.sub(HIDDEN, text)
+    return _encodable(text)
+
+
+def _encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -124,6 +128,7 @@ def _formatter(*, readable: bool) -> logging.Formatter:
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             _with_traceback,
+            _with_exact_path,
             _without_secrets,
             _renderer(readable=readable),
         ],
@@ -193,6 +198,17 @@ def _with_traceback(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     if isinstance(info, tuple) and info[0] is not None:
         event["exception"] = "".join(traceback.format_exception(*info)).rstrip()
     return event
+
+
+def _with_exact_path(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """A path that is going to be escaped, exactly; without it `path` is exact. One that holds a secret stays unsaid."""
+    path = event.get("path")
+    if not isinstance(path, str) or path.isprintable() or redacted(path) != _encodable(path):
+        return event
+    try:
+        return {**event, "path_encoded": encoded(path)}
+    except UnicodeEncodeError:  # it names no file
+        return event
 
 
 def _without_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

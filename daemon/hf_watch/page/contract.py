@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hf_watch.control.contract import LocalPath  # noqa: TC001  pydantic reads it
+from hf_watch.control.contract import ENCODES, LocalPath
 from hf_watch.page.drops import Fate  # noqa: TC001  as above
 
 
@@ -39,6 +39,7 @@ class DropView(_Answer):
     number: int = Field(description="grows with every change: what to give as `since`")
     target: str
     path: str
+    path_encoded: str = Field(description=ENCODES)
     bytes: int
     fate: Fate
     commit: str | None = None

@@ -21,12 +21,12 @@ from hf_watch.control.answers import answering, error_answer, refusals
 from hf_watch.control.api import OPERATIONS, Api
 from hf_watch.control.contract import ErrorView
 from hf_watch.control.openapi import Operation, Query, document
-from hf_watch.control.questions import read_question
+from hf_watch.control.questions import parameters, read_question
 from hf_watch.control.view import REPO_PLACES
 from hf_watch.page.contract import DropsView, DropView, LimitsView, MinuteView, RecentView, UrlQuestion
 from hf_watch.page.fetching import NOT_SAID, fetched
 from hf_watch.page.landing import RefusedError, checked, landing
-from hf_watch.paths import printable
+from hf_watch.paths import encoded, printable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -132,22 +132,22 @@ class Page:
 
     async def upload(self, request: Request) -> BaseModel:
         """Put the body at a path below a target's directory."""
-        asked = request.query_params
-        target = self._target(asked.get("target"))
-        path = checked(target, asked.get("path", ""))
-        may_replace = asked.get("replace") in TRUE
+        given = parameters(request)
+        target = self._target(given.get("target"))
+        path = checked(target, given.get("path", ""))
+        may_replace = given.get("replace") in TRUE
         said = request.headers.get("content-length", "")
         expected = int(said) if said.isdecimal() else NOT_SAID
         return await self._take(target, path, _body(request), expected, may_replace=may_replace)
 
     async def fetch(self, request: Request) -> BaseModel:
         """Put what is at a URL at a path below a target's directory."""
-        asked = await read_question(request, UrlQuestion)
-        target = self._target(asked.target)
-        path = None if asked.path is None else checked(target, asked.path)
-        async with fetched(asked.url, self._limits.reach) as found:
+        question = await read_question(request, UrlQuestion)
+        target = self._target(question.target)
+        path = None if question.path is None else checked(target, question.path)
+        async with fetched(question.url, self._limits.reach) as found:
             path = path or checked(target, found.name)
-            return await self._take(target, path, found.blocks, found.size_bytes, may_replace=asked.replace)
+            return await self._take(target, path, found.blocks, found.size_bytes, may_replace=question.replace)
 
     def _target(self, name: str | None) -> Steered:
         if name is None:
@@ -195,8 +195,9 @@ class Page:
             commit_url = f"{repo}/commit/{drop.commit}"
             file_url = f"{repo}/resolve/{drop.commit}/{quote(drop.repo_path or '')}"
         return DropView(
-            number=drop.number, target=drop.target, path=printable(drop.path), bytes=drop.size_bytes, fate=drop.fate,
-            commit=drop.commit, commit_url=commit_url, file_url=file_url, reason=drop.reason,
+            number=drop.number, target=drop.target, path=printable(drop.path), path_encoded=encoded(drop.path),
+            bytes=drop.size_bytes, fate=drop.fate, commit=drop.commit, commit_url=commit_url, file_url=file_url,
+            reason=drop.reason,
         )  # fmt: skip
 
     def _repo_url(self, name: str) -> str:

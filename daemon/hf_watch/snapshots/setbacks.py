@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hf_watch.disk import relocation
 from hf_watch.errors import SourceError
-from hf_watch.paths import printable
+from hf_watch.paths import encoded, printable
 from hf_watch.threads.measured import SetAside
 
 if TYPE_CHECKING:
@@ -104,7 +104,9 @@ class Setbacks:
         if not target.disk.moves(path):
             return False
         place = relocation.free(os.path.join(target.spec.quarantine_dir, path))  # noqa: PTH118  as below
-        said = {"path": printable(path), "target": target.spec.name, "reason": reason}
+        said = {
+            "path": printable(path), "path_encoded": encoded(path), "target": target.spec.name, "reason": reason,
+        }  # fmt: skip
         try:
             relocation.write_text(f"{place}.reason.json", json.dumps(said, indent=2) + "\n")
             self.ledger.files.record(target.root, (), [path])

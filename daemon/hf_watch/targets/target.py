@@ -10,7 +10,6 @@ import structlog
 from hf_watch.disk import roots
 from hf_watch.disk.disk import Disk
 from hf_watch.disk.ignore_files import IgnoreFiles
-from hf_watch.paths import printable
 from hf_watch.targets.ground import Ground
 from hf_watch.targets.receiving import Receiver
 from hf_watch.threads.measured import Missed
@@ -160,7 +159,7 @@ class Target:
     def _say_lost(self, reason: str) -> None:
         if not self._said_lost:
             self._said_lost = True
-            log.warning("target.lost", target=self.spec.name, path=printable(self.spec.source), reason=reason)
+            log.warning("target.lost", target=self.spec.name, path=self.spec.source, reason=reason)
 
     def stands(self) -> bool:
         """Whether the root that was taken up is still the one at its path."""
@@ -253,7 +252,7 @@ class Target:
     def _say_gap(self, gap: Gap) -> None:
         """A directory that came is scanned too, for what came with it; nothing was missed, and many come in a day."""
         if gap.reason == NEW_DIRECTORY:
-            log.debug("directory.appeared", target=self.spec.name, path=printable(gap.path))
+            log.debug("directory.appeared", target=self.spec.name, path=gap.path)
             return
         self.journal.tell("info", "watch.gap", gap.path, gap.reason)
         self._observe(Missed(self.spec.name, gap.reason))

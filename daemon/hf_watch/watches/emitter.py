@@ -15,7 +15,7 @@ import structlog
 from watchdog.observers.api import EventEmitter
 
 from hf_watch.model import Change, ChangeKind, Gap
-from hf_watch.paths import join, printable
+from hf_watch.paths import join
 from hf_watch.watches import kernel as k
 from hf_watch.watches import reasons
 from hf_watch.watches.filesystems import mount_of, mounts_below
@@ -100,7 +100,7 @@ class InotifyEmitter(EventEmitter):
         try:
             super().run()
         except Exception as error:
-            log.exception("watch.crashed", path=printable(self.watch.path))
+            log.exception("watch.crashed", path=self.watch.path)
             self._end(f"{reasons.CRASHED}: {type(error).__name__}")
         finally:
             self._pulse.rest("ended")
@@ -183,7 +183,7 @@ class InotifyEmitter(EventEmitter):
             for path, reason in gaps.items():
                 self._sink.put(Gap(path, reason, now))
         except Exception:
-            log.exception("watch.consumer_failed", path=printable(self.watch.path))
+            log.exception("watch.consumer_failed", path=self.watch.path)
             self._cover.gaps[""] = reasons.HINTS_LOST
             self._offer_at = now + OFFER_AGAIN_S
 

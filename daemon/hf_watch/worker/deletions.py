@@ -15,7 +15,6 @@ import structlog
 
 from hf_watch.ledger.rows import DeleteState
 from hf_watch.model import Change, ChangeKind
-from hf_watch.paths import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Sequence
@@ -158,7 +157,7 @@ class DeleteGuard:
         if noted:
             says = f"`hf-watch confirm-deletes {target.spec.name}` lets them go"
             log.error(
-                "deletes.held", target=target.spec.name, files=watched.held, path=printable(watched.example),
+                "deletes.held", target=target.spec.name, files=watched.held, path=watched.example,
                 reason="more than max_delete at once", says=says,
             )  # fmt: skip
 

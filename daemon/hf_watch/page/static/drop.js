@@ -4,7 +4,7 @@ import { ask, authorization, bytes, element, link } from "/page.js";
 const AT_A_TIME = 4;
 const AGAIN_MS = 1000; // when the daemon takes no more at the moment
 const FINISHED = new Set(["published", "unchanged", "ignored", "quarantined", "failed"]);
-const rows = new Map(); // by target and path
+const rows = new Map(); // by target and exact path
 const latest = new Map(); // what the daemon said last: it may know a file's commit before its upload has answered
 const shown = [];
 const queue = [];
@@ -13,7 +13,7 @@ let since = 0;
 let mostBytes = Infinity;
 
 const byId = (id) => document.getElementById(id);
-const key = (target, path) => `${target}\n${path}`;
+const key = (drop) => `${drop.target}\n${drop.path_encoded}`;
 
 class Row {
   constructor(target, path, start) {
@@ -48,9 +48,9 @@ class Row {
     this.say("sending", "sending …");
     try {
       const drop = await this.start(this, replace);
-      rows.set(key(drop.target, drop.path), this);
+      rows.set(key(drop), this);
       this.name.textContent = drop.path;
-      const known = latest.get(key(drop.target, drop.path));
+      const known = latest.get(key(drop));
       if (known && known.number >= drop.number) this.became(known);
       else this.say("waiting", "waiting for its commit");
     } catch (error) {
@@ -195,8 +195,8 @@ export async function follow() {
   const { drops } = await ask(`/v1/drops?since=${since}`);
   for (const drop of drops) {
     since = Math.max(since, drop.number);
-    latest.set(key(drop.target, drop.path), drop);
-    rows.get(key(drop.target, drop.path))?.became(drop);
+    latest.set(key(drop), drop);
+    rows.get(key(drop))?.became(drop);
   }
   return shown.some((row) => !FINISHED.has(row.fate));
 }

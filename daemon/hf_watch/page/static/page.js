@@ -122,11 +122,21 @@ function commitRow(commit) {
     element("time", { className: "quiet", dateTime: commit.at, textContent: new Date(commit.at).toLocaleString() }));
 }
 
-function asideRow(each, source) {
-  const what = element("div", { className: "what" }, element("div", { className: "path", textContent: each.path }),
-    element("div", { className: "bad", textContent: each.reason }));
-  const retry = button("Retry", `retry ${each.target} ${each.path}`, () => act("/v1/retry", { path: `${source}/${each.path}` }),
-    `Retry ${each.path}`);
+function isEscaped(each) {
+  try {
+    return decodeURIComponent(each.path_encoded) !== each.path;
+  } catch { // it is not UTF-8
+    return true;
+  }
+}
+
+// A name for people may stand for several files; what acts on one gives its exact name back.
+function asideRow(each) {
+  const what = element("div", { className: "what" }, element("div", { className: "path", textContent: each.path }));
+  if (isEscaped(each)) what.append(element("div", { className: "quiet path", textContent: `exactly: ${each.path_encoded}` }));
+  what.append(element("div", { className: "bad", textContent: each.reason }));
+  const only = { target: each.target, path_encoded: each.path_encoded };
+  const retry = button("Retry", `retry ${each.target} ${each.path_encoded}`, () => act("/v1/retry", only), `Retry ${each.path}`);
   return element("li", {}, what, element("span", { className: "quiet", textContent: each.target }), retry);
 }
 
@@ -166,9 +176,8 @@ async function show() {
   const [aside, commits, hour] = await Promise.all([
     ask(`/v1/quarantine?limit=${MOST_ASIDE}`), ask("/v1/commits?limit=10"), ask("/v1/recent"),
   ]);
-  const sources = new Map(status.targets.map((each) => [each.target, each.source]));
   draw("aside", aside.quarantined, () => aside.quarantined.length
-    ? aside.quarantined.map((each) => asideRow(each, sources.get(each.target)))
+    ? aside.quarantined.map(asideRow)
     : [element("li", { className: "quiet", textContent: "Nothing is set aside." })]);
   byId("retry-all").hidden = !aside.quarantined.length;
   draw("commits", commits.commits, () => commits.commits.length
