@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,26 +14,35 @@ from hf_watch.watches import cover as c
 from hf_watch.watches import reasons
 from hf_watch.watches.cover import Cover
 from hf_watch.watches.filesystems import Mount
+from hf_watch.watches.kernel import open_inotify
+from hf_watch.watches.unwatched import MOST_POLLED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from hf_watch.watches.kernel import Watches
 
 
 STAYING = {b"stays", b"stays/as", b"stays/as/it", b"stays/as/new"}
 
 
 class Inodes:
-    """A Kernel without events: the inode is the watch descriptor. `room` is how many watches it grants."""
+    """Watches that say nothing: the inode is the watch descriptor. `room` is how many watches are granted."""
 
     def __init__(self) -> None:
         self.room = 1_000_000
+        self.asked = 0
         self.watched: set[int] = set()
         self.removed: list[int] = []
         self.bound: dict[str, Path] = {}  # by the name of a directory, what is mounted there instead
 
     def add(self, path: bytes) -> int:
+        self.asked += 1
         directory = Path(os.fsdecode(path))
-        wd = self.bound.get(directory.name, directory).lstat().st_ino
+        found = self.bound.get(directory.name, directory).lstat()
+        if not stat.S_ISDIR(found.st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+        wd = found.st_ino
         if wd not in self.watched and len(self.watched) >= self.room:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.watched.add(wd)
@@ -41,21 +51,6 @@ class Inodes:
     def remove(self, wd: int) -> None:
         self.watched.discard(wd)
         self.removed.append(wd)
-
-    def wait(self, timeout_s: float | None) -> bool:
-        raise NotImplementedError
-
-    def read(self) -> bytes:
-        raise NotImplementedError
-
-    def remounted(self) -> bool:
-        raise NotImplementedError
-
-    def wake(self) -> None:
-        raise NotImplementedError
-
-    def close(self) -> None:
-        raise NotImplementedError
 
 
 @pytest.fixture
@@ -66,6 +61,42 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def kernel() -> Inodes:
     return Inodes()
+
+
+@pytest.fixture(params=["fake", "inotify"])
+def watches(request: pytest.FixtureRequest) -> Iterator[Watches]:
+    if request.param == "fake":
+        yield Inodes()
+        return
+    inotify = open_inotify()
+    yield inotify
+    inotify.close()
+
+
+def test_a_directory_has_one_watch_whatever_it_is_called(watches: Watches, root: Path) -> None:
+    (root / "a").mkdir()
+    (root / "b").mkdir()
+    first = watches.add(os.fsencode(root / "a"))
+    assert watches.add(os.fsencode(root / "b")) != first
+    (root / "a").rename(root / "c")
+    assert watches.add(os.fsencode(root / "c")) == first
+
+
+def test_what_is_no_directory_has_no_watch(watches: Watches, root: Path) -> None:
+    (root / "file").touch()
+    (root / "link").symlink_to(root, target_is_directory=True)
+    with pytest.raises(FileNotFoundError):
+        watches.add(os.fsencode(root / "missing"))
+    for name in ("file", "link"):
+        with pytest.raises(NotADirectoryError):
+            watches.add(os.fsencode(root / name))
+
+
+def test_a_watch_may_be_given_back_twice_and_had_again(watches: Watches, root: Path) -> None:
+    wd = watches.add(os.fsencode(root))
+    watches.remove(wd)
+    watches.remove(wd)
+    watches.add(os.fsencode(root))
 
 
 @pytest.fixture
@@ -102,41 +133,56 @@ def test_what_was_refused_is_tried_again(root: Path, kernel: Inodes, begun: Call
     (root / "a" / "b").mkdir(parents=True)
     kernel.room = 1
     cover = begun()
-    assert cover.polled == ("a",)
+    assert cover.unwatched.polled == ("a",)
     assert cover.gaps == {"a": "no inotify watches left: ENOSPC"}
     cover.gaps.clear()
     assert cover.due(0.0) == c.RETRY_S
     cover.work(c.RETRY_S)
-    assert cover.polled == ("a",)
+    assert cover.unwatched.polled == ("a",)
     assert not cover.gaps
     assert cover.due(c.RETRY_S) == c.RETRY_S
     kernel.room = 10
     finish(cover, 2 * c.RETRY_S)
-    assert not list(cover.polled)
+    assert not list(cover.unwatched.polled)
     assert cover.gaps == {"a": reasons.WATCHED_AGAIN}
     assert watched_paths(cover) == {b"", b"a", b"a/b"}
     assert finish(cover, 3 * c.RETRY_S) <= 1
     assert cover.due(3 * c.RETRY_S) is None
 
 
+def test_once_none_is_left_no_other_is_asked_for_in_that_round(
+    root: Path, kernel: Inodes, begun: Callable[[], Cover]
+) -> None:
+    for name in "abc":
+        (root / name).mkdir()
+    kernel.room = 1
+    cover = begun()
+    kernel.asked = 0
+    finish(cover, c.RETRY_S)
+    assert kernel.asked == 1
+    kernel.room = 10
+    finish(cover, 2 * c.RETRY_S)
+    assert watched_paths(cover) == {b"", b"a", b"b", b"c"}
+
+
 def test_a_root_that_was_refused_is_tried_again(root: Path, kernel: Inodes, begun: Callable[[], Cover]) -> None:
     (root / "a").mkdir()
     kernel.room = 0
     cover = begun()
-    assert cover.polled == ("",)
+    assert cover.unwatched.polled == ("",)
     cover.gaps.clear()
     kernel.room = 10
     finish(cover, c.RETRY_S)
-    assert not list(cover.polled)
+    assert not list(cover.unwatched.polled)
     assert cover.gaps == {"": reasons.WATCHED_AGAIN}
     assert watched_paths(cover) == {b"", b"a"}
 
 
 def test_many_places_to_poll_are_one(root: Path, kernel: Inodes, begun: Callable[[], Cover]) -> None:
-    for i in range(c.MOST_POLLED + 1):
+    for i in range(MOST_POLLED + 1):
         (root / f"d{i}").mkdir()
     kernel.room = 1
-    assert begun().polled == ("",)
+    assert begun().unwatched.polled == ("",)
 
 
 def test_overflows_one_after_another_leave_time_for_events(root: Path, begun: Callable[[], Cover]) -> None:
@@ -234,7 +280,7 @@ def test_a_directory_that_seems_to_be_in_itself(root: Path, begun: Callable[[], 
     finish(cover, 10.0)
     finish(cover, 11.0)
     assert watched_paths(cover) == {b"", b"a", b"a/b", b"a/b/a", b"a/b/a/b"}
-    assert not list(cover.polled)
+    assert not list(cover.unwatched.polled)
 
 
 @pytest.mark.parametrize(("real", "alias"), [("a", "b"), ("b", "a")])
@@ -246,7 +292,7 @@ def test_of_one_directory_at_two_places_the_mount_is_polled(root: Path, kernel: 
     cover = Cover(os.fsencode(root), kernel, mounts=mounts, trusting=False, enters=lambda _: True)
     cover.begin(0.0)
     finish(cover, 1.0)
-    assert cover.polled == (alias,)
+    assert cover.unwatched.polled == (alias,)
     assert watched_paths(cover) == {b"", os.fsencode(real)}
 
 
@@ -255,7 +301,7 @@ def test_what_vanished_before_it_was_looked_at_is_no_gap(begun: Callable[[], Cov
     cover.appeared(cover.tree.root, b"vanished", 10.0)
     finish(cover, 10.0)
     assert not cover.gaps
-    assert not cover.polled
+    assert not cover.unwatched.polled
 
 
 def test_watches_are_given_back_a_few_at_a_time(root: Path, kernel: Inodes, begun: Callable[[], Cover]) -> None:

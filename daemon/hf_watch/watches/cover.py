@@ -17,18 +17,18 @@ from hf_watch.errors import SourceError
 from hf_watch.paths import printable
 from hf_watch.watches import reasons
 from hf_watch.watches.tree import Node, Standing, Tree, Unwatched
+from hf_watch.watches.unwatched import UnwatchedPlaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from hf_watch.watches.filesystems import Mount
-    from hf_watch.watches.kernel import Kernel
+    from hf_watch.watches.kernel import Watches
 
 LOOSE_S = 0.1  # the second half of a rename follows at once, perhaps in the next read
 SLICE = 200  # directories looked at between two reads: 5 to 10 ms, far from what fills the kernel's queue
 PAUSE = 4.0  # of each rescan's duration, before the next overflow may start another: at most a fifth of the thread
 RETRY_S = 30.0  # what was refused is tried again so often: a limit may have been raised, a right given
-MOST_POLLED = 1_000  # more places than these are one: the root
 
 VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
@@ -72,7 +72,7 @@ class Cover:
     def __init__(
         self,
         root: bytes,
-        kernel: Kernel,
+        kernel: Watches,
         *,
         mounts: Mapping[str, Mount],
         trusting: bool,
@@ -82,22 +82,15 @@ class Cover:
         self.tree = Tree()
         self.gaps: dict[str, str] = {}
         self.overflows = 0
-        self.polled: tuple[str, ...] = ()  # replaced, never changed: other threads read it
-        self.is_limited = False  # some have no watch because none was left
+        self.unwatched = UnwatchedPlaces(self.tree, retry_s)
         self._root = root
         self._kernel = kernel
         self._mounts = mounts
         self._trusting = trusting
         self._enters = enters
-        self._retry_s = retry_s
         self._jobs: list[_Job] = []  # a stack: what is found comes before what found it is told
         self._loose: dict[Node, float] = {}
         self._doomed: dict[int, None] = {}
-        self._unwatched: dict[Node, None] = {}  # to be polled instead
-        self._refused: dict[Node, None] = {}  # to be tried again
-        self._is_full = False  # as far as this round of trying again has shown
-        self._polled_is_stale = False
-        self._retry_at: float | None = None
         self._overflowed = False
         self._rescan_began: float | None = None
         self._rest_until = 0.0
@@ -111,7 +104,7 @@ class Cover:
             raise SourceError(f"{printable(os.fsdecode(self._root))}: {error.strerror}") from error
         while self._jobs:
             self._do(self._jobs.pop(), now)
-        self._renew_polled()
+        self.unwatched.renew_polled()
 
     def appeared(self, parent: Node, name: bytes, now: float, reason: str = reasons.NEW_DIRECTORY) -> None:
         """Something that is a directory was created at, or moved to, this place."""
@@ -167,22 +160,22 @@ class Cover:
         times = list(self._loose.values())[:1]  # the oldest comes first
         if self._overflowed:
             times.append(self._rest_until)
-        if self._retry_at is not None:
-            times.append(self._retry_at)
+        if self.unwatched.retry_at is not None:
+            times.append(self.unwatched.retry_at)
         return max(0.0, min(times) - now) if times else None
 
     def work(self, now: float) -> None:
         """Do a slice of what waits."""
         if self._overflowed and self._rescan_began is None and now >= self._rest_until:
             self._begin_rescan(now)
-        if self._retry_at is not None and now >= self._retry_at:
-            self._retry(now)
+        if self.unwatched.retry_at is not None and now >= self.unwatched.retry_at:
+            self._jobs.extend([_Again(node) for node in self.unwatched.begin_round(now)])
         for _ in range(min(SLICE, len(self._jobs))):
             self._do(self._jobs.pop(), now)
         if not self._jobs:
             self._drop_loose(now)
         self._remove_watches()
-        self._renew_polled()
+        self.unwatched.renew_polled()
 
     def _take_root(self, now: float) -> None:
         root = self.tree.root
@@ -191,10 +184,10 @@ class Cover:
         except OSError as error:
             if error.errno not in EXHAUSTED:
                 raise
-            self._do_without(root, Unwatched.FULL, now)
+            self.unwatched.add(root, Unwatched.FULL, now)
             self._say_refused(root, error)
             return
-        self._forget(root)
+        self.unwatched.forget(root)
         self._look_inside(root, now, deep=False)
 
     def _begin_rescan(self, now: float) -> None:
@@ -202,22 +195,16 @@ class Cover:
         self._jobs.append(_Tell(self.tree.root, reasons.OVERFLOW))
         self._look_inside(self.tree.root, now, deep=True)
 
-    def _retry(self, now: float) -> None:
-        self._retry_at = now + self._retry_s if self._refused else None
-        self._is_full = False
-        self._jobs.extend([_Again(node) for node in self._refused])
-
     def _again(self, node: Node, now: float) -> None:
-        was_full = node.wd == Unwatched.FULL
-        if node not in self._refused or (was_full and self._is_full):
-            return  # it went, or one was asked for in vain already
+        if not self.unwatched.is_worth_a_try(node):
+            return
         if node is self.tree.root:
             self._jobs.append(_Tell(node, reasons.WATCHED_AGAIN))
             self._take_root(now)
         elif node.parent is not None:
             reason = reasons.READABLE if node.wd == Unwatched.FORBIDDEN else reasons.WATCHED_AGAIN
             self.appeared(node.parent, node.name, now, reason)
-        self._is_full |= was_full and node in self._refused
+        self.unwatched.tried(node)
 
     def _do(self, job: _Job, now: float) -> None:
         if isinstance(job, _Tell):
@@ -268,7 +255,7 @@ class Cover:
         node, standing = self.tree.place(parent, name, wd)
         if standing is Standing.MOVED:
             self._loose.pop(node, None)
-            self._polled_is_stale |= bool(self._unwatched)
+            self.unwatched.moved()
         return node, standing
 
     def _leave_alias(self, known: Node, now: float) -> None:
@@ -294,17 +281,8 @@ class Cover:
         if occupant is not None:
             self._loosen(occupant, now)
         node = self.tree.place_unwatched(parent, name, why)
-        self._do_without(node, why, now)
+        self.unwatched.add(node, why, now)
         return node, Standing.NEW
-
-    def _do_without(self, node: Node, why: Unwatched, now: float) -> None:
-        node.wd = why
-        if why is not Unwatched.FORBIDDEN:
-            self._unwatched[node] = None
-            self._polled_is_stale = True
-        if why is not Unwatched.BLIND:
-            self._refused[node] = None
-            self._retry_at = now + self._retry_s if self._retry_at is None else self._retry_at
 
     def _say_refused(self, node: Node, error: OSError) -> None:
         path = os.fsdecode(self.tree.path(node) or b"")
@@ -313,18 +291,6 @@ class Cover:
         else:
             reason = reasons.NO_WATCHES if error.errno in EXHAUSTED else reasons.REFUSED
             self.gaps[path] = reasons.because(reason, error)
-
-    def _renew_polled(self) -> None:
-        """The topmost directories that have to be scanned often instead."""
-        if not self._polled_is_stale:
-            return
-        self._polled_is_stale = False
-        self.is_limited = any(node.wd == Unwatched.FULL for node in self._unwatched)
-        if len(self._unwatched) > MOST_POLLED:
-            self.polled = ("",)
-            return
-        paths = (self.tree.path(node) for node in self._unwatched)
-        self.polled = tuple(sorted(os.fsdecode(path) for path in paths if path is not None))
 
     def _look_inside(self, node: Node, now: float, *, deep: bool) -> None:
         path = self.tree.path(node)
@@ -343,9 +309,9 @@ class Cover:
     def _loosen(self, node: Node, now: float) -> None:
         """Take it from its place; its watches stay until it is seen again or has not been for a moment."""
         self.tree.detach(node)
-        self._polled_is_stale |= bool(self._unwatched)
+        self.unwatched.moved()
         if node.wd < 0:
-            self._forget(node)
+            self.unwatched.forget(node)
         else:
             self._loose[node] = now + LOOSE_S
 
@@ -359,14 +325,7 @@ class Cover:
             if each.wd >= 0:
                 self._doomed[each.wd] = None
             else:
-                self._forget(each)
-
-    def _forget(self, node: Node) -> None:
-        """It need not be polled any more, nor be tried again."""
-        self._refused.pop(node, None)
-        if node in self._unwatched:
-            del self._unwatched[node]
-            self._polled_is_stale = True
+                self.unwatched.forget(each)
 
     def _remove_watches(self) -> None:
         """Each removal puts an event into the queue: a slice at a time, or a large tree moved out would overflow it."""

@@ -50,14 +50,18 @@ GATHER_S = 0.002  # a file is created, written and closed within: one hint, one 
 READ_BYTES = 1 << 16  # at most 2,048 events: a round is short, and few calls drain a full queue
 
 
-class Kernel(Protocol):
-    """What a watch needs of inotify. All but `wake` are called from one thread at a time."""
+class Watches(Protocol):
+    """Who keeps watches on directories. Called from one thread at a time."""
 
     def add(self, path: bytes) -> int:
         """Watch a directory and return its watch descriptor, the same one for the same inode. Raises OSError."""
 
     def remove(self, wd: int) -> None:
         """Stop watching; a descriptor that the kernel has dropped already is none to complain about."""
+
+
+class Kernel(Watches, Protocol):
+    """What a watch needs of inotify. All but `wake` are called from one thread at a time."""
 
     def wait(self, timeout_s: float | None) -> bool:
         """Whether there is something to read; False after `timeout_s` and, for ever, after `wake`.

@@ -117,11 +117,11 @@ class RootWatch:
         """See ports.Watch."""
         if self._running is None:
             return ("",) if self._is_polled else ()
-        return self._running.cover.polled
+        return self._running.cover.unwatched.polled
 
     def shortage(self) -> Shortage | None:
         """See ports.Watch; a queue is asked for again by `start` only."""
-        if self._running is not None and self._running.cover.is_limited:
+        if self._running is not None and self._running.cover.unwatched.is_limited:
             return limits.of_watches()
         return self._shortage
 
