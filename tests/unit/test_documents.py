@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 MAN_PAGE = ROOT / "docs/hf-watch.1"
 METRICS = re.compile(r"(?<=<!-- metrics -->\n).*?(?=<!-- /metrics -->)", re.DOTALL)
 TABLE = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
-MODULES = re.compile(r"(?<=<!-- modules -->\n).*?(?=<!-- /modules -->)", re.DOTALL)
+ROOMS = re.compile(r"(?<=<!-- rooms -->\n).*?(?=<!-- /rooms -->)", re.DOTALL)
 PACKAGE = ROOT / "daemon/hf_watch"
 ECOSYSTEM = {
     "HF_TOKEN": "the token; better: HF_TOKEN_PATH, or `hf auth login`",
@@ -99,10 +99,10 @@ def _env_lines() -> Iterator[str]:
         yield f"#{name}={value}"
 
 
-def modules_table() -> str:
-    """A line a module, by the layers that the linter keeps; its job is what its docstring begins with."""
+def rooms_table() -> str:
+    """A line a room, by the layers that the linter keeps; its job is what its docstring begins with."""
     contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
-    rows = ["| module | its job |", "|---|---|"]
+    rows = ["| room | its job |", "|---|---|"]
     for layer in contract["layers"]:
         names = [name.strip() for name in layer.split("|")]
         rows += [f"| `{name}` | {_job(name)} |" for name in names if not name.startswith("_")]
@@ -111,10 +111,11 @@ def modules_table() -> str:
 
 def _job(name: str) -> str:
     folder = PACKAGE / name
-    if not folder.is_dir():
-        return _first_line(PACKAGE / f"{name}.py")
-    parts = sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_"))
-    return f"{_first_line(folder / '__init__.py')} Its parts: {', '.join(f'`{part}`' for part in parts)}."
+    return _first_line(folder / "__init__.py" if folder.is_dir() else PACKAGE / f"{name}.py")
+
+
+def test_every_module_says_what_it_does() -> None:
+    assert not [file for file in PACKAGE.rglob("*.py") if not _first_line(file)]
 
 
 @cache
@@ -155,10 +156,10 @@ def test_the_examples_of_monitoring_ask_for_metrics_that_there_are() -> None:
         assert {re.sub(r"_(bucket|sum|count)$", "", name) for name in asked} <= known, file.name
 
 
-def test_architecture_lists_every_module_with_its_job() -> None:
-    found = MODULES.search((ROOT / "ARCHITECTURE.md").read_text())
+def test_architecture_lists_every_room_with_its_job() -> None:
+    found = ROOMS.search((ROOT / "ARCHITECTURE.md").read_text())
     assert found is not None
-    assert found[0] == modules_table()
+    assert found[0] == rooms_table()
 
 
 EVENT = re.compile(r"[a-z_]+\.[a-z_]+")
@@ -214,4 +215,4 @@ if __name__ == "__main__":
     readme.write_text(METRICS.sub(lambda _: metrics_table(), text))
     (ROOT / ".env.example").write_text(env_example())
     architecture = ROOT / "ARCHITECTURE.md"
-    architecture.write_text(MODULES.sub(lambda _: modules_table(), architecture.read_text()))
+    architecture.write_text(ROOMS.sub(lambda _: rooms_table(), architecture.read_text()))
