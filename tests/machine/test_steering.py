@@ -10,10 +10,10 @@ import pytest
 
 from hf_watch.errors import RejectedError, RetryableError, UnauthorizedError
 from hf_watch.model import Change, ChangeKind, Gap
-from hf_watch.threads.commands import Answer, Barrier, Flush, Left, Pause, Resume, Retry
+from hf_watch.threads.commands import Answer, Barrier, ConfirmDeletes, Flush, Left, Pause, Resume, Retry
 from hf_watch.threads.status import TargetState
 from hf_watch.worker.opening import PUBLIC_REASON
-from tests.disk import fill, without_privileges
+from tests.disk import fill, numbered, without_privileges
 from tests.engine import Engine, Running, target_spec
 from tests.fake_hub import FakeHub, Fault
 
@@ -492,3 +492,22 @@ def test_the_status_counts_what_is_gathered_while_the_hub_is_asked(tmp_path: Pat
         hub.on_call = lambda method: seen.append(_status(running).in_flight) if method == "stage" else None
         running.go_on(1.0)
     assert seen == [2]
+
+
+def test_a_barrier_names_the_deletes_that_are_held(tmp_path: Path, drop: Path) -> None:
+    fill(drop, numbered(200))
+    hub = FakeHub()
+    with Engine(tmp_path, [target_spec(drop, on_delete="mirror")], hub).running() as running:
+        running.go_on(30.0)
+        for name in list(numbered(200))[:150]:
+            (drop / name).unlink()
+        passed = _barrier(running)
+        running.turn(3)
+        assert not passed.done(), "nothing is decided yet"
+        running.go_on(30.0)
+        [held] = passed.result(0).held
+        assert (held.target, held.deletes, passed.result(0).left) == (0, 150, ())
+        assert held.example in numbered(200)
+        assert len(hub.repo.files) == 200
+        _ask(running, ConfirmDeletes(0), duration_s=30.0)
+        assert _ask(running, Barrier(None)) == Answer()

@@ -33,6 +33,11 @@ def test_held_deletes_are_shown_and_released(tmp_path: Path) -> None:
             assert (status["targets"][0]["held_deletes"], status["health"]) == (150, "degraded")
             assert "hf-watch confirm-deletes drop" in status["problems"][0]
             assert len(hub.files("dataset", "acme/drop")) == 201
+            flushed = run(["flush", "--wait", *state], env, tmp_path)
+            first, second, third = flushed.stdout.decode().splitlines()
+            assert (flushed.returncode, first) == (0, "everything that is on disk is published")
+            assert second.startswith("drop: 150 deletes held back, such as ")
+            assert third == "  `hf-watch confirm-deletes drop` lets them go"
             confirmed = run(["confirm-deletes", "drop", *state], env, tmp_path)
             assert (confirmed.returncode, confirmed.stdout) == (0, b"confirmed: drop, 150 paths\n")
             eventually(lambda: len(hub.files("dataset", "acme/drop")) == 51, "those are deleted, and no others")

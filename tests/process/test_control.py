@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,12 +19,10 @@ from hf_watch.control.client import connected
 from hf_watch.local_hub.faults import Fault
 from tests.disk import numbered
 from tests.eventually import eventually
-from tests.running import environment, run, running
+from tests.running import COMMAND, environment, run, running
 from tests.steered import DEST, Place, flushed_under_a_storm, held
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from hf_watch.local_hub import LocalHub
 
 CLIENTS = 100
@@ -241,3 +240,35 @@ def test_a_client_that_waits_does_not_hold_up_a_stop(hub: LocalHub, at: Place) -
         answer = waiting.recv(65_536)
     assert b'"published":false' in answer
     assert b"a.txt" in answer
+
+
+def test_a_flush_ends_once_only_a_person_can_help(at: Place) -> None:
+    with at.running() as daemon:
+        at.drop.rename(at.directory / "aside")
+        daemon.wait_for("target.lost")
+        flush = at.say("flush", "--wait")
+        assert flush.returncode == 1
+        assert b"drop: all of it  (the watched directory is missing)" in flush.stdout
+        arguments = ["flush", "--wait", "--timeout", "60", "--state-dir", str(at.state_dir)]
+        waiting = subprocess.Popen([*COMMAND, *arguments], env=at.env)
+        eventually(lambda: _has_a_socket(waiting.pid), "it asks")
+        assert at.status()["targets"][0]["state"] == "lost"
+        (at.directory / "aside").rename(at.drop)
+        assert waiting.wait(60.0) == 0, "a person helped meanwhile"
+        assert daemon.stop() == 0
+
+
+def _has_a_socket(pid: int) -> bool:
+    try:
+        return any(str(each.readlink()).startswith("socket:") for each in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:  # one was closed meanwhile
+        return False
+
+
+def test_a_flush_ends_where_the_hub_refuses_the_repo(at: Place) -> None:
+    (at.drop / "a.txt").write_text("a")
+    with at.running("--no-create-repo") as daemon:
+        daemon.wait_for("destination.refused")
+        flush = at.say("flush", "--wait")
+        assert flush.returncode == 1
+        assert b"drop: a.txt  (" in flush.stdout

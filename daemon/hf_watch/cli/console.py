@@ -322,13 +322,16 @@ def flush_text(flush: FlushView) -> Iterator[str]:
     if flush.published is None:
         yield f"{counted(flush.paths, 'path')} to go at once"
     elif flush.published:
-        yield "everything is published"
+        yield "everything that is on disk is published" if flush.held else "everything is published"
     else:
         yield f"{flush.left_count} not published:"
         for left in flush.left[:SHOWN_ITEMS]:
             yield f"  {left.target}: {_named(left) or 'all of it'}  ({left.reason})"
         if flush.left_count > SHOWN_ITEMS:
             yield f"  … and {flush.left_count - SHOWN_ITEMS} more (--json lists them)"
+    for each in flush.held:
+        yield f"{each.target}: {counted(each.deletes, 'delete')} held back, such as {each.example}"
+        yield f"  `hf-watch confirm-deletes {each.target}` lets them go"
 
 
 def published_text(files: FilesView) -> Iterator[str]:

@@ -179,12 +179,14 @@ def _by_path(ask: Callable[[str], V], path: str, *, is_local: bool) -> V:
 def flush(*, wait: bool, timeout_s: float | None, as_json: bool, **where: Any) -> int:
     """Publish at once what has settled.
 
-    With --wait: exit 0 when everything that was on disk at the call is on the Hub, 1 with a list of what is not.
+    With --wait: exit 0 when everything that was on disk at the call is on the Hub, 1 with a list of what is not. It
+    waits for a Hub that is out of reach, but ends once only a person can help: the directory is missing, or the Hub
+    refuses token or repo. With --timeout it waits for those, too.
     """
     if timeout_s is not None and not wait:
         raise click.UsageError("--timeout is for --wait")
     with _daemon(**where) as client:
-        view = client.flush(wait=wait, timeout_s=timeout_s)
+        view = client.flush(wait=wait, timeout_s=timeout_s, gives_up=timeout_s is None)
     click.echo(view.model_dump_json(indent=2) if as_json else "\n".join(console.flush_text(view)))
     return 0 if view.published is not False else exit_codes.FAILED
 

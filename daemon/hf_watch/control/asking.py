@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 from hf_watch.control import view
 from hf_watch.control.choosing import one_of_each_worker
-from hf_watch.control.contract import DoneView, FlushView, LeftView
+from hf_watch.control.contract import DoneView, FlushView, HeldView, LeftView
 from hf_watch.threads.commands import Answer, Barrier, Flush, Left
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Asking:
     async def let_go(self) -> FlushView:
         """Ask every worker to let go of what has settled."""
         done = await self.do([(each, Flush()) for each in one_of_each_worker(self._daemon.targets)])
-        return FlushView(published=None, paths=done.paths, left=(), left_count=0)
+        return FlushView(published=None, paths=done.paths, left=(), left_count=0, held=())
 
     async def barrier(self, request: Request, question: FlushQuestion) -> FlushView:
         """A barrier for each worker. What a worker does not answer in time counts as not published."""
@@ -64,12 +64,15 @@ class Asking:
         )
         self._has_answered()
         left: list[LeftView] = []
+        held: list[HeldView] = []
         count = 0
         for each, future in asked:
             answer = future.result() if future.done() and not future.cancelled() else UNANSWERED
-            left.extend(view.left(self._sharing(each.inbox), answer.left))
+            sharing = self._sharing(each.inbox)
+            left.extend(view.left(sharing, answer.left))
+            held.extend(view.held(sharing, answer.held))
             count += answer.left_count
-        return FlushView(published=not count, paths=0, left=tuple(left), left_count=count)
+        return FlushView(published=not count, paths=0, left=tuple(left), left_count=count, held=tuple(held))
 
     def _ask(self, inbox: Inbox, command: Command) -> asyncio.Future[Answer]:
         if self._asked >= MOST_REQUESTS:

@@ -222,6 +222,15 @@ class LeftView(_Answer):
     reason: str
 
 
+class HeldView(_Answer):
+    """Deletes that wait for confirm-deletes: more than max_delete at once."""
+
+    target: str
+    deletes: int
+    example: str = Field(description="one of their paths")
+    example_encoded: str = Field(description=ENCODES.replace("path", "example"))
+
+
 class FlushView(_Answer):
     """What a flush came to."""
 
@@ -231,6 +240,7 @@ class FlushView(_Answer):
     paths: int = Field(description="how many paths were hurried; 0 when it was waited for")
     left: tuple[LeftView, ...] = Field(description="at most 1,000 a destination")
     left_count: int
+    held: tuple[HeldView, ...] = Field(description="deletes that wait for a person; published says nothing of them")
 
 
 class ErrorView(_Answer):

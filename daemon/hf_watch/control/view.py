@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hf_watch.control.contract import (
     CommitsView,
     CommitView,
+    HeldView,
     LeftView,
     QuarantinedView,
     StatusView,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from hf_watch.control.tallies import Tallies, Tally
     from hf_watch.ledger.records import Aside, Made
     from hf_watch.model import Destination
-    from hf_watch.threads.commands import Left
+    from hf_watch.threads.commands import Held, Left
     from hf_watch.threads.status import TargetStatus, WorkerStatus
 
 REPO_PLACES = {"model": "", "dataset": "datasets/", "space": "spaces/"}
@@ -167,6 +168,16 @@ def targets(chosen: Sequence[Steered]) -> TargetsView:
             for each in chosen
         )
     )  # fmt: skip
+
+
+def held(chosen: Sequence[Steered], found: Sequence[Held]) -> Iterator[HeldView]:
+    """Which deletes of one worker wait for a person; `chosen` are its targets."""
+    names = {each.index: each.name for each in chosen}
+    for each in found:
+        yield HeldView(
+            target=names[each.target], deletes=each.deletes, example=printable(each.example),
+            example_encoded=encoded(each.example),
+        )  # fmt: skip
 
 
 def left(chosen: Sequence[Steered], found: Sequence[Left]) -> Iterator[LeftView]:

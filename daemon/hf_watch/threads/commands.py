@@ -73,12 +73,25 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """So many `deletes` of a target, one of them of `example`, wait for a person."""
+
+    target: int
+    deletes: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """How many paths a command concerned and, for a barrier, what is not on the Hub: `left_count` in all."""
+    """How many paths a command concerned and, for a barrier, what is not on the Hub: `left_count` in all.
+
+    `held` is no part of it: a file that is gone is not on disk.
+    """
 
     paths: int = 0
     left: tuple[Left, ...] = ()
     left_count: int = 0
+    held: tuple[Held, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

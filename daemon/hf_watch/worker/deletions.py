@@ -194,6 +194,10 @@ class DeleteGuard:
         log.info("deletes.confirmed", target=target.spec.name, files=count)
         return count
 
+    def decides(self, target: Target) -> bool:
+        """Whether it is still to be found out if deletes of a target are held."""
+        return self._watched[id(target)].undecided_since is not None
+
     def held(self, target: Target) -> tuple[int, str]:
         """How many deletes wait for a person, and one of the paths."""
         watched = self._watched[id(target)]

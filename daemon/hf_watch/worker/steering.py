@@ -5,7 +5,7 @@ On the worker's thread, between two of its turns.
 A barrier is passed by a target in three steps. A cookie file is made and removed in its root, so that every event of
 what happened before has come in when the cookie's has. Then the whole root is scanned, whatever the events said. What
 waits or is in hand at the end of that scan was first hinted at by then; the barrier is passed when nothing is left that
-was, for a path that fails keeps the time of its first hint.
+was, for a path that fails keeps the time of its first hint. Deletes that are held do not hold it up, but are named.
 
 When the Hub refuses meanwhile, it is asked once more at once, since the token is read anew for that. A barrier that
 gives up is answered when it refuses again.
@@ -21,7 +21,7 @@ from hf_watch.errors import LedgerError
 from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import within
 from hf_watch.snapshots.setbacks import IGNORED_REASON
-from hf_watch.threads.commands import Answer, Barrier, ConfirmDeletes, Flush, Left, Pause, Request, Resume, Retry
+from hf_watch.threads.commands import Answer, Barrier, ConfirmDeletes, Flush, Held, Left, Pause, Request, Resume, Retry
 from hf_watch.threads.status import TargetState
 
 if TYPE_CHECKING:
@@ -186,7 +186,8 @@ class Steering:
             passage.step, passage.mark, passage.refusals = _Step.SENT, now, self._pacing.refusals
             passage.is_tried_again = False
             target.settler.hurry(now)
-        if passage.step is _Step.SENT and not target.is_lost and not self._waits(passage):
+        is_still = not self._waits(passage) and not self._guard.decides(target)
+        if passage.step is _Step.SENT and not target.is_lost and is_still:
             passage.step = _Step.PASSED
         return passage.step is _Step.SENT and (is_found or self._tries_again(passage))
 
@@ -225,8 +226,12 @@ class Steering:
         )
         if not is_decided and (barrier.until is None or self._clock() < barrier.until):
             return False
-        barrier.request.answer(_answer(self._left(barrier.passages)))
+        barrier.request.answer(_answer(self._left(barrier.passages), self._held(barrier.passages)))
         return True
+
+    def _held(self, passages: Sequence[_Passage]) -> list[Held]:
+        held = [(passage.index, *self._guard.held(passage.target)) for passage in passages]
+        return [Held(*each) for each in held if each[1]]
 
     def _is_hopeless(self, passage: _Passage) -> bool:
         """Whether only a person can help."""
@@ -266,5 +271,5 @@ class Steering:
                 yield Left(passage.index, each.path, each.reason)
 
 
-def _answer(left: Sequence[Left]) -> Answer:
-    return Answer(left=tuple(left[:MOST_LISTED]), left_count=len(left))
+def _answer(left: Sequence[Left], held: Sequence[Held] = ()) -> Answer:
+    return Answer(left=tuple(left[:MOST_LISTED]), left_count=len(left), held=tuple(held))
