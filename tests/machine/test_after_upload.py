@@ -267,7 +267,7 @@ def test_what_cannot_be_published_is_moved_to_quarantine_with_its_reason(tmp_pat
     aside = _files(tmp_path / "aside")
     assert (aside.pop("d/bad"), aside.pop("d/bad-1")) == (b"1", b"2")
     assert {name: json.loads(text) for name, text in aside.items()} == {
-        name: {"path": "d/bad", "target": "drop", "reason": "400: one of these is bad"}
+        name: {"path": "d/bad", "path_encoded": "d/bad", "target": "drop", "reason": "400: one of these is bad"}
         for name in ("d/bad.reason.json", "d/bad-1.reason.json")
     }
     assert world.left() == {"good": b"1"}

@@ -146,9 +146,9 @@ def _copied(place: str, new: str, fd: int, has_come: Callable[[], bool]) -> bool
 
 
 def name_new(old: str, new: str, old_dir_fd: int = AT_FDCWD, new_dir_fd: int = AT_FDCWD) -> None:
-    """Give a file that nobody else knows its name, unless something stands there: FileExistsError then.
+    """Give a file whose name only we use another one, unless something stands there: FileExistsError then.
 
-    By a link where no rename can be told so: the old name may be left.
+    By a link where no rename can be told so (NFS, and much of FUSE): whoever is killed meanwhile leaves both names.
     """
     try:
         rename_new(old, new, old_dir_fd, new_dir_fd)
@@ -156,6 +156,7 @@ def name_new(old: str, new: str, old_dir_fd: int = AT_FDCWD, new_dir_fd: int = A
         if error.errno not in NOT_BY_RENAME:
             raise
         os.link(old, new, src_dir_fd=old_dir_fd, dst_dir_fd=new_dir_fd, follow_symlinks=False)
+        os.unlink(old, dir_fd=old_dir_fd)
 
 
 def _fresh(path: str, _flags: int) -> int:
@@ -211,10 +212,22 @@ def _give_back(leaving: str, place: str) -> str:
     if leaving == place:
         return place
     for number in itertools.count():
+        new = numbered(place, number)
+        if _is_at_both(leaving, new):
+            os.unlink(leaving)
+            return new
         with suppress(FileExistsError):
-            rename_new(leaving, numbered(place, number))
-            return numbered(place, number)
+            name_new(leaving, new)
+            return new
     raise AssertionError
+
+
+def _is_at_both(old: str, new: str) -> bool:
+    """Whether `name_new` was cut short between its link and the end of the old name."""
+    try:
+        return os.path.samestat(os.lstat(old), os.lstat(new))
+    except FileNotFoundError:
+        return False
 
 
 def left_behind(name: str) -> str | None:
