@@ -599,7 +599,7 @@ def test_a_name_that_the_hub_cannot_hold_is_set_aside_with_its_reason(tmp_path: 
         assembled = engine.sync()
     assert hub.repo.files == PUBLISHED
     assert ["UTF-8" in reason for reason in assembled.gave_up.values()] == [True]
-    assert [each["path"] for each in logs if each["event"] == "path.quarantined"] == ["caf\\udce9"]
+    assert [each["path"] for each in logs if each["event"] == "path.quarantined"] == ["caf\udce9"]
 
 
 def test_every_pass_says_what_it_left_out(tmp_path: Path, drop: Path) -> None:
@@ -609,4 +609,4 @@ def test_every_pass_says_what_it_left_out(tmp_path: Path, drop: Path) -> None:
     with capture_logs() as logs:
         assembled = engine.sync()
     assert len(assembled.gave_up) == 1
-    assert [each["path"] for each in logs if each["event"] == "path.quarantined"] == ["caf\\udce9"]
+    assert [each["path"] for each in logs if each["event"] == "path.quarantined"] == ["caf\udce9"]

@@ -103,6 +103,7 @@ def test_foreign_hosts_and_origins_and_paths_that_lead_out_are_refused(tmp_path:
             assert page.upload(path).status_code == 422, path
         for path in ("x.part", ".hidden", "sub/.git/config", "n" * 300, "d/" * 600 + "x"):
             assert page.upload(path).status_code == 422, path
+        assert "not UTF-8" in page.http.post("/v1/upload?target=drop&path=%FF", content=b"x").json()["error"]
         assert page.upload("link/out").status_code == 409
         assert page.http.post("/v1/upload", params={"target": "other", "path": "a"}, content=b"").status_code == 404
         assert _everything(tmp_path / "elsewhere") == set()
