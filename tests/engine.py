@@ -138,6 +138,7 @@ class Engine:
     burst: float = 25.0
     bytes_per_s: float = 0.0
     ages_s: Sequence[float] = ()  # how long ago the account's earlier commits were
+    wait_s: float = 0.0  # how long the Hub asked an earlier process to be left alone
     seed: int = 0
     watch_of: Callable[[TargetSpec, Sink], Watch | None] = lambda _spec, _sink: None
     receipts: ReceiptBook = field(default_factory=Kept)
@@ -160,8 +161,8 @@ class Engine:
             destination=DESTINATION, targets=self.targets, size=self.size, create_repo=self.create_repo, private=True,
             verify=self.verify, single_pass=single_pass,
         )  # fmt: skip
+        budget.restore(self.ages_s, self.wait_s)
         with self.ledger_of(self.state_dir / "ledger.sqlite3") as ledger:
-            budget.restore(self.ages_s, ledger.waits.left_s(DESTINATION.endpoint))
             yield assemble(
                 spec,
                 Surroundings(

@@ -35,10 +35,12 @@ from tests.fake_hub import FakeHub, Fault, lost_answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from hf_watch.errors import HubError
     from hf_watch.model import Batch, Receipt, Staged, Upload
+    from tests.engine import Running
 
 
 @pytest.fixture
@@ -234,13 +236,20 @@ def test_a_restart_is_no_way_around_the_time_that_the_hub_asked_for_but_a_person
     with engine.running() as running:
         while not hub.calls.count("commit"):
             running.turn()
+
+    def restarted() -> AbstractContextManager[Running]:
+        """As app.py starts it: with what is left of what the Hub asked to wait."""
+        with engine.ledger_of(tmp_path / "ledger.sqlite3") as ledger:
+            engine.wait_s = ledger.waits.left_s(DESTINATION.endpoint)
+        return engine.running()
+
     for _ in range(3):
         hub.calls.clear()
-        with engine.running() as running:
+        with restarted() as running:
             running.go_on(100.0)
             assert running.worker.status.reason == HUB_ASKED
             assert not hub.calls
-    with engine.running() as running:
+    with restarted() as running:
         if insists:
             running.worker._inbox.ask(Retry(0, ""))
         running.go_on(10.0 if insists else 210.0)

@@ -126,33 +126,61 @@ def test_a_ledger_that_may_only_be_read_stops_commits_until_it_may_be_written(tm
     assert hub.repo.files == {"incoming/a": b"a"}
 
 
+class FullWhenAnswered(Ledger):
+    """Finds no room when it is to write down the first answer."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(file)
+        rooms = iter([_no_room(1_000)])
+
+        class Answered(Batches):
+            def recorded(self, batch_id: str, root: Root, commit: str | None, head: str) -> None:
+                with next(rooms, nullcontext()):
+                    super().recorded(batch_id, root, commit, head)
+
+        self.batches = Answered(self._connection, time.time)
+
+
 def test_an_answer_that_cannot_be_written_down_is_not_lost(tmp_path: Path) -> None:
     """The commit is made; what says so finds no room: the paths stay in doubt, and no second commit is made."""
-    rooms = iter([_no_room(1_000)])
-
-    class FullWhenAnswered(Batches):
-        def recorded(self, batch_id: str, root: Root, commit: str | None, head: str) -> None:
-            with next(rooms, nullcontext()):
-                super().recorded(batch_id, root, commit, head)
-
-    class Full(Ledger):
-        def __init__(self, file: Path) -> None:
-            super().__init__(file)
-            self.batches = FullWhenAnswered(self._connection, time.time)
-
     files = numbered(5)
     fill(tmp_path / "drop", files)
     hub = FakeHub()
-    engine = _engine(tmp_path, hub, ledger_of=Full)
+    engine = _engine(tmp_path, hub, ledger_of=FullWhenAnswered)
     with engine.running() as running:
         running.go_on(10.0)
         assert hub.repo.files == _published(files)
         running.go_on(600.0)
         assert running.worker.left() == 0
-    assert hub.calls.count("commit") == 1
+        assert hub.calls.count("commit") == 1
+        made = hub.repo.head
+        fill(tmp_path / "drop", {"next": b"next"})
+        running.worker._targets[0].rescan(engine.clock())
+        running.go_on(60.0)
+        with Ledger(tmp_path / NAME) as ledger:
+            root = ledger.roots.of(DESTINATION, str(tmp_path / "drop"), "incoming")
+            assert not ledger.batches.unanswered(root), "it was looked up, as after a restart"
+            assert ledger.batches.made(made)
     engine.ledger_of = Ledger
     engine.sync()
-    assert hub.calls.count("commit") == 1
+    assert hub.calls.count("commit") == 2
+
+
+def test_what_was_in_hand_when_the_ledger_failed_goes_as_it_is_on_disk_by_then(tmp_path: Path) -> None:
+    fill(tmp_path / "drop", {"README.md": b"old", "a": b"old"})  # two commits, the second in hand when the first fails
+    hub = FakeHub()
+    engine = _engine(tmp_path, hub, ledger_of=FullWhenAnswered)
+    engine.targets = [target_spec(tmp_path / "drop", prefix="")]
+    with engine.running() as running:
+        while not hub.repo.commits:
+            running.turn()
+        [(first, _)] = hub.repo.commits[0].added.items()
+        files = {"README.md": b"new", "a": b"new"}
+        fill(tmp_path / "drop", files)
+        running.go_on(60.0)
+    assert hub.repo.files == files
+    contents = [content for commit in hub.repo.commits for path, content in commit.added.items() if path != first]
+    assert contents == [b"new"]
 
 
 def test_a_ledger_that_is_locked_for_too_long_is_waited_for(tmp_path: Path) -> None:

@@ -96,6 +96,14 @@ def test_the_end_of_an_outage_of_a_minute_is_found_within_half_of_one(chance: li
     assert asked_at - lasts_s <= 32.0
 
 
+@given(st.lists(UNIT, min_size=8, max_size=8))
+def test_an_outage_costs_nine_requests_in_two_minutes_and_one_a_minute_then(chance: list[float]) -> None:
+    first = [backoff_s(attempt, unit_random) for attempt, unit_random in enumerate(chance, 1)]  # after each of eight
+    assert max(first) < LONGEST_BACKOFF_S
+    assert sum(first) <= 127.0
+    assert {backoff_s(attempt, chance[0]) for attempt in range(9, 1_000)} == {LONGEST_BACKOFF_S}
+
+
 def test_backoff_doubles_and_spreads() -> None:
     waits_s = [backoff_s(attempt, 0.0) for attempt in range(1, 12)]
     assert waits_s == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 16.0, 16.0, 60.0, 60.0, 60.0]

@@ -13,6 +13,7 @@ HUB_PER_HOUR = 128  # commits of one account, as the Hub's refusals say
 FIRST_BACKOFF_S = 1.0
 LONGEST_BACKOFF_S = 60.0  # an outage costs one light attempt a minute, and ends within a minute of the Hub's return
 # The end of an outage of a minute is found within half of one, which leaves the other half to publish what gathered.
+# That takes nine requests in the first two minutes, the first of them included; later ones are a minute apart.
 BACKOFFS_S = (FIRST_BACKOFF_S, 2.0, 4.0, 8.0, 16.0, 32.0, 32.0, 32.0, LONGEST_BACKOFF_S)
 FAST_COMMIT_S = 15.0  # a quarter of what the Hub allows: twice the files still end well
 SLOW_COMMIT_S = 30.0  # half of what the Hub allows
