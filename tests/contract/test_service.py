@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch.process.service import Job, JobSpec, Service, ServiceSpec, block_signals
+from hf_watch.process.jobs import Job, JobSpec
+from hf_watch.process.service import Service, ServiceSpec, block_signals
 from hf_watch.systemd import notify
 from hf_watch.threads.pulse import Pulse
 from hf_watch.threads.status import WorkerStatus

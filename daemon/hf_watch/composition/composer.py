@@ -21,7 +21,8 @@ from hf_watch.ledger.ledger import Ledger
 from hf_watch.pacing.budget import Budget
 from hf_watch.pacing.outage import Outage
 from hf_watch.paths import printable
-from hf_watch.process.service import JobSpec, ServiceSpec
+from hf_watch.process.jobs import JobSpec
+from hf_watch.process.service import ServiceSpec
 from hf_watch.rules.pace import Throttle, full_bucket
 from hf_watch.rules.plan import summary
 from hf_watch.settings import places
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from hf_watch.control.pauses import Pauses
     from hf_watch.model import Destination
     from hf_watch.ports import Sink
-    from hf_watch.process.service import Job
+    from hf_watch.process.jobs import Job
     from hf_watch.publish.parcel import Parcel
     from hf_watch.rules.filters import Filter
     from hf_watch.settings.settings import Settings, TargetSettings
