@@ -8,23 +8,32 @@ import runpy
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
+from pydantic import BaseModel
+
+from hf_watch.afterwards.receipts import FileReceipt
+from hf_watch.cli.console import checks_json, config_json, explain_json, plan_json, push_json
 from hf_watch.cli.main import cli
-from hf_watch.control.contract import StatusView
+from hf_watch.control.contract import CommitsView, FilesView, FlushView, StatusView
+from hf_watch.inspection.checks import Check, Level
+from hf_watch.inspection.explain import Explanation
+from hf_watch.inspection.preview import Estimate, Item, Preview
+from hf_watch.model import Digest, Fingerprint, Receipt, Snapshot, Upload
 from hf_watch.page.metrics import Metrics, Standing
 from hf_watch.settings.settings import Settings, TargetSettings
 from hf_watch.settings.sources import CLIENT_DEFAULTS, CONFIG_VARIABLE, variables
 from hf_watch.settings.values import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pydantic.fields import FieldInfo
 
 ROOT = Path(__file__).parents[2]
 MAN_PAGE = ROOT / "docs/hf-watch.1"
 METRICS = re.compile(r"(?<=<!-- metrics -->\n).*?(?=<!-- /metrics -->)", re.DOTALL)
+JSON = re.compile(r"(?<=<!-- json -->\n).*?(?=<!-- /json -->)", re.DOTALL)
 TABLE = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
 ROOMS = re.compile(r"(?<=<!-- rooms -->\n).*?(?=<!-- /rooms -->)", re.DOTALL)
 PACKAGE = ROOT / "daemon/hf_watch"
@@ -141,6 +150,69 @@ def metrics_table() -> str:
     return "\n".join(rows) + "\n"
 
 
+def json_table() -> str:
+    """A line an object of each answer, with the names of its fields."""
+    rows = ["| answer | its fields |", "|---|---|"]
+    for answer, sample in _answers():
+        rows.append(f"| {answer} | {_names(sample)} |")
+        rows += [f"| … {', '.join(sharers)} | {names} |" for names, sharers in _inner(sample).items()]
+    return "\n".join(rows) + "\n"
+
+
+def _answers() -> Iterator[tuple[str, dict[str, Any]]]:
+    """What each command prints, with one of everything."""
+    item = Item("a", "a", 1, "new")
+    preview = Preview("drop", "drop", [item], [item], [item], [item])
+    yield "`plan --json`", plan_json([preview], Estimate(1, 1, 1, 0.0, 0.0), None)
+    yield "`check --json`", checks_json([Check("settings", Level.OK, "1 target")])
+    explanation = Explanation("drop", "a", "a", "", "", "", None, "")
+    yield "`explain --json`", explain_json([explanation], None)
+    looked, digest = Fingerprint(1, 1, 1, 1), Digest(b"", b"")
+    upload = Upload("a", Snapshot("a", looked, digest, b"", 1), "a")
+    yield "`push --json`", push_json(upload, Receipt("c", "c", "u"), None)
+    settings = Settings.model_validate({"target": [{"source": "drop", "dest": "hf://a/b"}]})
+    yield "`config`", dict.fromkeys(config_json(settings, None, Path("state")))
+    yield "`status --json`", _example(StatusView)
+    yield "`flush --json`", _example(FlushView)
+    yield "`history --json`", _example(CommitsView)
+    yield "`history PATH --json`", _example(FilesView)
+    yield "a receipt", FileReceipt("drop", "a", "", 1, "", "a", None, None, "").as_json()
+
+
+def _example(model: type[BaseModel]) -> dict[str, Any]:
+    """An answer of this shape, with one of everything that has fields of its own."""
+    return {name: _example_of(found.annotation) for name, found in model.model_fields.items()}
+
+
+def _example_of(annotation: Any) -> Any:
+    inner = [each for each in get_args(annotation) if isinstance(each, type) and issubclass(each, BaseModel)]
+    if not inner:
+        return None
+    return [_example(inner[0])] if get_origin(annotation) is tuple else _example(inner[0])
+
+
+def _inner(sample: dict[str, Any]) -> dict[str, list[str]]:
+    """The fields of all objects inside, at any depth, with the names of those that have these."""
+    found: dict[str, list[str]] = {}
+    for name, value in sample.items():
+        inside = value[0] if isinstance(value, list) and value else value
+        if isinstance(inside, dict):
+            found.setdefault(_names(inside), []).append(f"`{name}`" if inside is value else f"each of `{name}`")
+            for names, sharers in _inner(inside).items():
+                found.setdefault(names, []).extend(sharers)
+    return found
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def test_readme_lists_every_field_of_the_json() -> None:
+    found = JSON.search((ROOT / "README.md").read_text())
+    assert found is not None
+    assert found[0] == json_table()
+
+
 def test_readme_lists_every_metric() -> None:
     found = METRICS.search((ROOT / "README.md").read_text())
     assert found is not None
@@ -212,6 +284,7 @@ if __name__ == "__main__":
     MAN_PAGE.write_text(man_page())
     readme = ROOT / "README.md"
     text = TABLE.sub(lambda _: settings_table(), readme.read_text())
+    text = JSON.sub(lambda _: json_table(), text)
     readme.write_text(METRICS.sub(lambda _: metrics_table(), text))
     (ROOT / ".env.example").write_text(env_example())
     architecture = ROOT / "ARCHITECTURE.md"

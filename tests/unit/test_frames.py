@@ -21,7 +21,7 @@ def _status(names: list[str], reason: str) -> StatusView:
             target=name, source="/srv/drop", source_encoded="/srv/drop", dest="hf://datasets/a/b", state="watching",
             waiting=10**6, in_flight=12, quarantined=3, quarantine=(), oldest_s=86_400.0, lag_s=0.0,
             published_today=10**7, last_commit=None, next_commit_s=7.0, reason=reason, held_deletes=0,
-            held_example=None,
+            held_example=None, held_example_encoded=None,
         )
         for name in names
     )  # fmt: skip

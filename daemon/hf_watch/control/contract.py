@@ -95,6 +95,7 @@ class TargetView(_Answer):
     reason: str | None = Field(description="why it waits")
     held_deletes: int = Field(description="deletes that wait for confirm-deletes: more than max_delete at once")
     held_example: str | None = Field(description="one of their paths")
+    held_example_encoded: str | None = Field(description=ENCODES.replace("path", "held_example"))
 
 
 class StatusView(_Answer):

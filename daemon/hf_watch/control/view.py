@@ -76,6 +76,7 @@ def _target(daemon: Daemon, each: Steered, tally: Tally, *, is_paused: bool) -> 
         reason=reason_of(worker, found, state),
         held_deletes=found.held_deletes,
         held_example=printable(found.held_example) or None,
+        held_example_encoded=encoded(found.held_example) or None,
     )
 
 
