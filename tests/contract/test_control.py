@@ -124,6 +124,7 @@ def test_the_status_names_what_was_set_aside_last_with_its_reason(seat: Seat) ->
     said = "\n".join(console.status_text(status))
     assert "quarantine: 12  (reason 12)" in said
     assert "quarantine: … and 3 more" in said
+    assert status.problems == ("drop: 13 files in quarantine; the latest: 12 (reason 12)",)
 
 
 def test_what_the_repo_ignores_is_no_cause_for_worry(seat: Seat) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from hf_watch.cli.console import plan_json, plan_text
 from hf_watch.errors import MissingRepoError
-from hf_watch.inspection.preview import Estimate, Preview, Previewer, estimate, inside_bytes, settle_clashes
+from hf_watch.inspection.preview import Estimate, Item, Preview, Previewer, estimate, inside_bytes, settle_clashes
 from hf_watch.ledger.ledger import Ledger
 from hf_watch.rules.forecast import Backlog, Forecast, forecast
 from hf_watch.rules.pace import CommitSize, full_bucket
@@ -153,3 +153,11 @@ def test_files_that_clash_are_named_as_a_pass_will(tmp_path: Path, on_clash: str
     assert {path: content for path, content in hub.repo.files.items() if before.get(path) != content} == {
         item.repo_path: files[item.path] for item in found.uploads
     }
+
+
+def test_a_plan_is_in_the_order_of_its_paths_and_counts_what_it_leaves_out() -> None:
+    preview = Preview("drop", "drop", [Item(f"{n:02}", f"{n:02}", 1, "new") for n in range(30, 0, -1)])
+    lines = list(plan_text([preview], Estimate(30, 30, 1, 0.0, 0.0), None))
+    assert [line.split()[1] for line in lines[1:21]] == [f"{n:02}" for n in range(1, 21)]
+    assert lines[21] == "  upload  … and 10 more (--json lists them)"
+    assert lines[-1] == "total: 30 files, 30 B, about 1 commit"

@@ -90,9 +90,9 @@ def test_forty_columns_and_a_resize(at: Place) -> None:
         assert max(len(row) for row in picture) < 40
         assert sum(row.startswith("─") for row in rows) == 1, "no row of the picture goes on in the next one"
         terminal.resize(100, 30)
-        terminal.shows("set aside")
+        terminal.shows("quarantine")
         terminal.resize(50, 8)
-        eventually(lambda: "set aside" not in "".join(terminal.rows()), "a narrow picture again")
+        eventually(lambda: "quarantine" not in "".join(terminal.rows()), "a narrow picture again")
         terminal.press(CTRL_C)
         assert session.wait() == 0
 

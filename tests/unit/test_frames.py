@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hf_watch.cli import frames
+from hf_watch.cli.console import STATUS_HEADINGS
 from hf_watch.control.contract import CommitView, StatusView, TargetView
 
 
@@ -57,5 +58,6 @@ def test_it_fits_forty_columns_and_says_what_it_leaves_out() -> None:
 
 def test_a_wide_one_shows_all_columns_and_whole_links() -> None:
     rows = _rows(_status(["drop"], "it waits"), 120, 30)
-    assert "set aside" in rows[1]
+    assert set(frames.WIDE_HEADINGS) < set(STATUS_HEADINGS), "the same words as `status`"
+    assert "quarantine" in rows[1]
     assert sum("https://hub/ccc" in row for row in rows) == frames.MOST_COMMITS

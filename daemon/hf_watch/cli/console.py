@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -97,7 +98,7 @@ def plan_text(previews: Sequence[Preview], total: Estimate, unasked: str | None)
 
 
 def _listed(verb: str, items: Sequence[Item]) -> Iterator[str]:
-    for item in items[:SHOWN_ITEMS]:
+    for item in heapq.nsmallest(SHOWN_ITEMS, items, key=lambda item: item.path):
         arrow = f" -> {printable(item.repo_path)}" if verb == "upload" else ""
         size = f", {size_text(item.size_bytes)}" if verb == "upload" else ""
         yield f"  {verb}  {printable(item.path)}{arrow}  ({printable(item.reason)}{size})"

@@ -24,7 +24,7 @@ WIDE = 72  # columns below which a table shows only what matters most
 FEWEST_ROWS = 3  # of anything, however low the terminal
 MOST_COMMITS = 3
 STYLES = {"healthy": "green", "watching": "green", "degraded": "yellow", "late": "red", "lost": "red", "refused": "red"}
-WIDE_HEADINGS = ("target", "state", "waiting", "in flight", "set aside", "today", "oldest", "next")
+WIDE_HEADINGS = ("target", "state", "waiting", "in flight", "quarantine", "today", "oldest", "next")
 NARROW_HEADINGS = ("target", "state", "waiting", "in flight")
 
 

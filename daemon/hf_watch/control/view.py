@@ -117,7 +117,9 @@ def _problems(target: TargetView, max_lag_s: float) -> Iterator[str]:
     if target.state in {"lost", "refused"}:
         yield f"{target.target}: {target.reason}"
     if target.quarantined:
-        yield f"{target.target}: {counted(target.quarantined, 'file')} in quarantine"
+        leading = ": " if target.quarantined == 1 else "; the latest: "
+        latest = "".join(f"{leading}{each.path} ({printable(each.reason)})" for each in target.quarantine[:1])
+        yield f"{target.target}: {counted(target.quarantined, 'file')} in quarantine{latest}"
     if target.held_deletes:
         yield (
             f"{target.target}: {counted(target.held_deletes, 'delete')} held back, such as {target.held_example};"
