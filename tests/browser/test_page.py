@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import Counter
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, ClassVar
 
 from playwright.sync_api import expect
@@ -15,10 +12,10 @@ from hf_watch.local_hub import Fault
 from hf_watch.paths import decoded, encoded
 from tests.browser.conftest import World, drag, picture
 from tests.eventually import eventually
+from tests.serving import Handler, website
 from tests.steered import held
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from playwright.sync_api import Locator, Page
@@ -27,31 +24,16 @@ NASTY = "<img src=x onerror=window.hurt=1>.txt"
 BAD_REQUEST = '{"error": "this file is not to the Hub\'s liking"}'
 
 
-class _Files(BaseHTTPRequestHandler):
+class _Files(Handler):
     """A web server with one file."""
 
     content: ClassVar[bytes] = b"from afar\n" * 1_000
 
-    def do_GET(self) -> None:  # the name is http.server's
+    def do_GET(self) -> None:
         self.send_response(200)
         self.send_header("Content-Length", str(len(self.content)))
         self.end_headers()
         self.wfile.write(self.content)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def _website() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Files) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def test_a_dropped_file_becomes_a_commit_whose_link_shows_its_bytes(world: World, tmp_path: Path) -> None:
@@ -93,12 +75,12 @@ def test_a_folder_of_two_hundred_files_keeps_its_shape(world: World, tmp_path: P
 
 
 def test_a_url_is_fetched_when_that_is_allowed_and_refused_with_a_reason_when_not(world: World) -> None:
-    with _website() as site, world.shown(env={"HF_WATCH_HTTP__FETCH_PRIVATE": "true"}) as page:
+    with website(_Files) as site, world.shown(env={"HF_WATCH_HTTP__FETCH_PRIVATE": "true"}) as page:
         page.get_by_label("Address to fetch").fill(f"{site}/far/report.txt?x=1")
         page.get_by_role("button", name="Fetch").click()
         expect(page.locator("#drops li", has_text="report.txt")).to_contain_text("published")
     assert world.read("report.txt") == _Files.content
-    with _website() as site, world.shown() as page:
+    with website(_Files) as site, world.shown() as page:
         page.get_by_label("Address to fetch").fill(f"{site}/secret.txt")
         page.get_by_role("button", name="Fetch").click()
         expect(page.locator("#drops li", has_text="secret.txt")).to_contain_text("address of this machine")

@@ -10,13 +10,14 @@ import ipaddress
 import threading
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hf_watch.page.fetching import MOST_REDIRECTS, Reach, fetched, is_public, resolved
 from hf_watch.page.landing import RefusedError
+from tests.serving import Handler, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,10 +38,10 @@ class _Site(ThreadingHTTPServer):
         self.is_over = threading.Event()
 
 
-class _Answering(BaseHTTPRequestHandler):
+class _Answering(Handler):
     server: _Site
 
-    def do_GET(self) -> None:  # the name is http.server's
+    def do_GET(self) -> None:
         self.server.hosts.append(self.headers["Host"])
         if self.path == "/slow":
             self._dawdle()
@@ -61,21 +62,14 @@ class _Answering(BaseHTTPRequestHandler):
             while not self.server.is_over.wait(0.01):
                 self.wfile.write(b"x")
 
-    def log_message(self, *_: object) -> None:
-        pass
-
 
 @contextmanager
-def _serving(site: _Site) -> Iterator[_Site]:
-    with site:
-        thread = threading.Thread(target=site.serve_forever, args=(0.01,))
-        thread.start()
+def _open_to_all(site: _Site) -> Iterator[_Site]:
+    with serving(site):
         try:
             yield site
         finally:
             site.is_over.set()
-            site.shutdown()
-            thread.join()
 
 
 @dataclass
@@ -108,8 +102,8 @@ async def _fetch(url: str, reach: Reach) -> tuple[str, bytes]:
 @pytest.fixture(name="web")
 def _web() -> Iterator[Web]:
     with ExitStack() as opened:
-        public = opened.enter_context(_serving(_Site(str(PUBLIC))))
-        within = opened.enter_context(_serving(_Site(str(WITHIN), public.server_port)))
+        public = opened.enter_context(_open_to_all(_Site(str(PUBLIC))))
+        within = opened.enter_context(_open_to_all(_Site(str(WITHIN), public.server_port)))
         yield Web(public, within, names={"public.example": [[PUBLIC]]})
 
 

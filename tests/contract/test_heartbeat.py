@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,9 +13,9 @@ from hf_watch.control.api import Api
 from hf_watch.control.heartbeat import Heartbeat
 from hf_watch.ledger.ledger import Ledger
 from tests.seat import ALL_IS_WELL, DESTINATION, Seat
+from tests.serving import Handler, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 EVERY_S = 0.01
@@ -31,28 +29,13 @@ class _Listener(ThreadingHTTPServer):
         self.beats = 0
 
 
-class _Hearing(BaseHTTPRequestHandler):
+class _Hearing(Handler):
     server: _Listener
 
-    def do_GET(self) -> None:  # the name is http.server's
+    def do_GET(self) -> None:
         self.server.beats += 1
         self.send_response(200)
         self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def _listening() -> Iterator[_Listener]:
-    with _Listener() as listener:
-        thread = threading.Thread(target=listener.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield listener
-        finally:
-            listener.shutdown()
-            thread.join()
 
 
 @pytest.fixture(name="seat")
@@ -84,14 +67,14 @@ async def _looks(seat: Seat, listener: _Listener, times: int) -> int:
 
 
 def test_it_is_called_again_and_again_while_nothing_is_late(seat: Seat) -> None:
-    with Ledger(seat.ledger_file) as ledger, _listening() as listener:
+    with Ledger(seat.ledger_file) as ledger, serving(_Listener()) as listener:
         ledger.quarantine.set_aside(ledger.roots.of(DESTINATION, str(seat.drop), "in"), "a", None, "too odd")
         assert asyncio.run(_looks(seat, listener, 5)) >= 4, "degraded, and nothing is late"
 
 
 def test_it_is_not_called_while_something_is_late(seat: Seat) -> None:
     seat.status = LATE
-    with _listening() as listener:
+    with serving(_Listener()) as listener:
         assert asyncio.run(_looks(seat, listener, 5)) == 0
 
 
@@ -104,6 +87,6 @@ def test_it_is_not_called_while_nobody_knows(seat: Seat) -> None:
             async with asyncio.timeout(10 * EVERY_S):
                 await Heartbeat(url, EVERY_S)(Api(seat.daemon()))
 
-    with _listening() as listener:
+    with serving(_Listener()) as listener:
         asyncio.run(beat(listener))
         assert listener.beats == 0

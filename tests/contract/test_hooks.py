@@ -6,9 +6,7 @@ import json
 import os
 import signal
 import sys
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +20,7 @@ from hf_watch.threads.measured import Missed, SetAside
 from tests.disk import fill
 from tests.eventually import eventually
 from tests.running import environment, run
+from tests.serving import Handler, website
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,23 +148,14 @@ def server(answers: list[int]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """A web server that answers with these codes, in turn, and with 200 afterwards."""
     got: list[dict[str, Any]] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Told(Handler):
         def do_POST(self) -> None:
             got.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
             self.send_response(answers.pop(0) if answers else 200)
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{http.server_address[1]}/told", got
-        finally:
-            http.shutdown()
-            thread.join()
+    with website(Told) as address:
+        yield f"{address}/told", got
 
 
 def test_a_web_address_is_posted_the_event_and_tried_again() -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import socket
 import socketserver
 import ssl
-import threading
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +14,7 @@ from hf_watch.errors import UnreachableError
 from hf_watch.hub.hub import HubClient
 from hf_watch.hub.transport import install_client
 from hf_watch.model import Destination
+from tests.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,18 +46,6 @@ class _Answer(socketserver.StreamRequestHandler):
             self.wfile.write(ANSWER)
 
 
-@contextmanager
-def _serving(context: ssl.SSLContext | None = None) -> Iterator[_Server]:
-    with _Server(context) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), name="server")
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 def _ask(endpoint: str) -> str:
     """What is said of a Hub that gives no answer."""
     install_client()
@@ -79,7 +66,7 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
 def test_a_proxy_that_the_environment_names_is_asked(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    with _serving() as proxy:
+    with serving(_Server(None)) as proxy:
         monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.server_address[1]}")
         _ask("http://hub.example")
     assert [line.split(b"?")[0] for line in proxy.asked] == [
@@ -95,7 +82,7 @@ def test_a_certificate_is_taken_that_the_environment_names(
     context.load_cert_chain(CERTIFICATE)
     if is_trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
-    with _serving(context) as server:
+    with serving(_Server(context)) as server:
         _ask(f"https://127.0.0.1:{server.server_address[1]}")
     assert len(server.asked) == is_trusted
 

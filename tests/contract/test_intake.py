@@ -2,9 +2,6 @@ from __future__ import annotations
 
 import io
 import os
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +10,7 @@ import pytest
 from hf_watch.disk.reading import digest_of
 from hf_watch.errors import NotSettledError, SourceError
 from hf_watch.push import intake
+from tests.serving import Handler, website
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,7 +76,7 @@ def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
             pass
 
 
-class _Answers(BaseHTTPRequestHandler):
+class _Answers(Handler):
     """Plays what the path asks for."""
 
     def do_GET(self) -> None:
@@ -91,9 +89,6 @@ class _Answers(BaseHTTPRequestHandler):
             "/endless": self._endless,
         }
         play.get(self.path, lambda: self.send_error(404))()
-
-    def log_message(self, *_: object) -> None:
-        pass
 
     def _announce(self, size_bytes: int | None) -> None:
         self.send_response(200)
@@ -126,20 +121,8 @@ class _Answers(BaseHTTPRequestHandler):
 
 @pytest.fixture(name="server")
 def _server() -> Iterator[str]:
-    with _serving() as address:
+    with website(_Answers) as address:
         yield address
-
-
-@contextmanager
-def _serving() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Answers) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def test_a_url_s_content_is_taken_whole_with_its_name(server: str) -> None:

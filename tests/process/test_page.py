@@ -5,27 +5,26 @@ from __future__ import annotations
 import json
 import resource
 import socket
-import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
 
 from hf_watch.control import place
-from hf_watch.local_hub import LocalHub
 from hf_watch.local_hub.faults import Fault
 from tests.eventually import eventually
 from tests.metrics import metrics_at
 from tests.running import running
+from tests.serving import Handler, website
 from tests.steered import DEST, Place, held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hf_watch.local_hub import LocalHub
     from tests.running import Running
 
 TOKEN = "a-token-of-this-test-alone"  # noqa: S105
@@ -61,10 +60,9 @@ class Open:
 
 
 @pytest.fixture(name="hub")
-def _hub(tmp_path: Path) -> Iterator[LocalHub]:
-    with LocalHub(tmp_path / "hub", open_namespaces=True) as hub:
-        hub.create_repo("dataset", "acme/drop", private=True)
-        yield hub
+def _hub(hub: LocalHub) -> LocalHub:
+    hub.create_repo("dataset", "acme/drop", private=True)
+    return hub
 
 
 @contextmanager
@@ -187,10 +185,10 @@ def test_a_thousand_slow_connections_keep_nobody_from_publishing(tmp_path: Path,
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-class _Redirects(BaseHTTPRequestHandler):
+class _Redirects(Handler):
     """A web server that answers with what its path says."""
 
-    def do_GET(self) -> None:  # the name is http.server's
+    def do_GET(self) -> None:
         where = self.path.partition("to=")[2]
         self.send_response(302 if where else 200)
         if where:
@@ -200,24 +198,10 @@ class _Redirects(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"inside")
 
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def _site() -> Iterator[int]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Redirects) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            thread.join()
-
 
 def test_a_url_leads_nowhere_that_only_this_machine_can_reach(tmp_path: Path, hub: LocalHub) -> None:
-    with _site() as port, _opened(tmp_path, hub) as page:
+    with website(_Redirects) as site, _opened(tmp_path, hub) as page:
+        port = httpx2.URL(site).port
         for url, status in (
             (f"http://127.0.0.1:{port}/a", 403), (f"http://localhost:{port}/a", 403), (f"http://[::1]:{port}/a", 403),
             (f"http://[::ffff:127.0.0.1]:{port}/a", 403), (f"http://2130706433:{port}/a", 403),
@@ -231,7 +215,8 @@ def test_a_url_leads_nowhere_that_only_this_machine_can_reach(tmp_path: Path, hu
 
 
 def test_a_redirect_is_followed_so_far_and_no_further(tmp_path: Path, hub: LocalHub) -> None:
-    with _site() as port, _opened(tmp_path, hub, HF_WATCH_HTTP__FETCH_PRIVATE="true") as page:
+    with website(_Redirects) as site, _opened(tmp_path, hub, HF_WATCH_HTTP__FETCH_PRIVATE="true") as page:
+        port = httpx2.URL(site).port
 
         def fetch(path: str) -> httpx2.Response:
             url = f"http://localhost:{port}{path}"
@@ -246,9 +231,9 @@ def test_a_redirect_is_followed_so_far_and_no_further(tmp_path: Path, hub: Local
 
 def test_what_is_at_a_url_is_no_larger_than_an_upload(tmp_path: Path, hub: LocalHub) -> None:
     more = {"HF_WATCH_HTTP__FETCH_PRIVATE": "true", "HF_WATCH_HTTP__MAX_UPLOAD_BYTES": "5"}
-    with _site() as port, _opened(tmp_path, hub, **more) as page:
+    with website(_Redirects) as site, _opened(tmp_path, hub, **more) as page:
         for path in ("/said", "/not-said"):
-            asked = {"target": "drop", "url": f"http://127.0.0.1:{port}{path}"}
+            asked = {"target": "drop", "url": f"{site}{path}"}
             assert page.http.post("/v1/fetch", json=asked).status_code == 413, path
         assert list(page.place.drop.iterdir()) == []
 
@@ -370,31 +355,23 @@ def _metrics(page: Open) -> dict[str, float]:
     return metrics_at(str(page.http.base_url))
 
 
-class _Beats(BaseHTTPRequestHandler):
+class _Beats(Handler):
     """Counts who calls."""
 
     calls: list[str] = []  # noqa: RUF012  of this module's one server
 
-    def do_GET(self) -> None:  # the name is http.server's
+    def do_GET(self) -> None:
         self.calls.append(self.path)
         self.send_response(200)
         self.end_headers()
 
-    def log_message(self, *_: Any) -> None:
-        pass
-
 
 def test_the_heartbeat_is_called_and_its_address_is_not_logged(tmp_path: Path, hub: LocalHub) -> None:
     at = Place(tmp_path, hub)
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Beats) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            url = f"http://127.0.0.1:{server.server_port}/secret-name"
-            with at.running(env={**at.env, "HF_WATCH_HEALTH__HEARTBEAT_URL": url}) as daemon:
-                eventually(lambda: "/secret-name" in _Beats.calls, "it is called")
-                assert daemon.stop() == 0
-                assert "secret-name" not in json.dumps(daemon.log())
-        finally:
-            server.shutdown()
-            thread.join()
+    with (
+        website(_Beats) as site,
+        at.running(env={**at.env, "HF_WATCH_HEALTH__HEARTBEAT_URL": f"{site}/secret-name"}) as daemon,
+    ):
+        eventually(lambda: "/secret-name" in _Beats.calls, "it is called")
+        assert daemon.stop() == 0
+        assert "secret-name" not in json.dumps(daemon.log())

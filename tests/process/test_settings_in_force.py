@@ -9,21 +9,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch.local_hub import LocalHub
 from tests.eventually import eventually
 from tests.running import environment, run, running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from hf_watch.local_hub import LocalHub
 
 DEST = "hf://datasets/acme/drop/incoming"
 
 
 @pytest.fixture(name="hub")
-def _hub(tmp_path: Path) -> Iterator[LocalHub]:
-    with LocalHub(tmp_path / "hub", open_namespaces=True) as hub:
-        hub.create_repo("dataset", "acme/drop", private=True)
-        yield hub
+def _hub(hub: LocalHub) -> LocalHub:
+    hub.create_repo("dataset", "acme/drop", private=True)
+    return hub
 
 
 @pytest.fixture(name="drop")

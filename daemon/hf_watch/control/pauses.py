@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hf_watch.disk.syncing import sync_directory
 from hf_watch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,12 +64,4 @@ class Pauses:
             out.flush()
             os.fsync(out.fileno())
         aside.replace(self.file)
-        _sync_directory(self.file.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        sync_directory(str(self.file.parent))

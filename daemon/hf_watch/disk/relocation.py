@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from hf_watch.disk import opening, reading
 from hf_watch.disk.roots import LEAVING_PREFIX
+from hf_watch.disk.syncing import sync_directory
 from hf_watch.errors import SourceError
 from hf_watch.paths import parent, printable
 
@@ -140,7 +141,7 @@ def _copied(place: str, new: str, fd: int, has_come: Callable[[], bool]) -> bool
     finally:
         with suppress(FileNotFoundError):
             os.unlink(arriving)
-    _sync_directory(os.path.dirname(new))
+    sync_directory(os.path.dirname(new))
     os.unlink(place)
     return True
 
@@ -163,14 +164,6 @@ def _fresh(path: str, _flags: int) -> int:
     with suppress(FileNotFoundError):
         os.unlink(path)  # what an attempt left that was cut short
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-
-
-def _sync_directory(directory: str) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _holds(place: str, fd: int) -> bool:
