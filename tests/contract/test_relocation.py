@@ -1,4 +1,4 @@
-"""Files that get their names back, and never in the place of another one.
+"""Files that leave, or get their names back: never in the place of another one, and never another one with them.
 
 Each on file systems that can rename unless something is there, and on those that cannot.
 """
@@ -6,20 +6,25 @@ Each on file systems that can rename unless something is there, and on those tha
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
 
-from hf_watch.disk import relocation
+from hf_watch.disk import opening, relocation
 from hf_watch.disk.roots import LEAVING_PREFIX
+from tests.intruder import before
 from tests.kernels import without_rename_flags
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
+
+    from hf_watch.model import Fingerprint
 
     On = Callable[[Callable[[], object]], None]
 
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  another file system than the test's own directory
 PRIVATE = f"{LEAVING_PREFIX}a.txt{relocation.PRIVATE_SUFFIX}"
 
 
@@ -60,3 +65,96 @@ def test_a_file_that_has_its_name_back_already_only_loses_the_other(tmp_path: Pa
     os.link(tmp_path / PRIVATE, tmp_path / "a.txt")
     on(lambda: relocation.restore(str(tmp_path), "", PRIVATE))
     assert _contents(tmp_path) == {"a.txt": "left"}
+
+
+@pytest.fixture(name="elsewhere")
+def _other_file_system() -> Iterator[Path]:
+    with TemporaryDirectory(dir=SHARED_MEMORY) as place:
+        yield Path(place)
+
+
+def _published(file: Path) -> Fingerprint:
+    file.write_text("published")
+    with opening.opened(str(file.parent), file.name) as fd:
+        assert fd is not None
+        return opening.fingerprint(fd)
+
+
+def _replace(file: Path) -> None:
+    """As editors and rsync do."""
+    new = file.with_name("arriving")
+    new.write_text("not published")
+    new.replace(file)
+
+
+LONG = "a" * 250 + ".txt"  # no room for a private name
+
+
+@pytest.mark.parametrize(
+    ("name", "event", "skip"),
+    [("a.txt", "os.rename", 0), (LONG, "fcntl.fcntl", 3)],  # its last question whether somebody writes to it
+)
+def test_what_takes_a_file_s_place_right_before_it_is_deleted_stays(
+    tmp_path: Path, name: str, event: str, skip: int
+) -> None:
+    file = tmp_path / name
+    fingerprint = _published(file)
+    with before(event, lambda: _replace(file), skip):
+        assert not relocation.remove(str(tmp_path), name, fingerprint)
+    assert _contents(tmp_path) == {name: "not published"}
+
+
+def test_what_takes_a_file_s_place_right_before_it_is_archived_stays(tmp_path: Path) -> None:
+    file, archive = tmp_path / "a.txt", tmp_path / "archive"
+    fingerprint = _published(file)
+    archive.mkdir()
+    with before("os.mkdir", lambda: _replace(file)):
+        assert relocation.move(str(tmp_path), "a.txt", fingerprint, str(archive / "a.txt")) is None
+    assert (file.read_text(), _contents(archive)) == ("not published", {})
+
+
+def test_what_takes_a_file_s_place_while_it_is_archived_on_another_file_system_stays(
+    tmp_path: Path, elsewhere: Path
+) -> None:
+    file = tmp_path / "a.txt"
+    fingerprint = _published(file)
+    with before("os.rename", lambda: _replace(file)):  # what was copied is synced: the original is about to go
+        relocation.move(str(tmp_path), "a.txt", fingerprint, str(elsewhere / "a.txt"))
+    assert (_contents(tmp_path), _contents(elsewhere)) == ({"a.txt": "not published"}, {"a.txt": "published"})
+
+
+def test_what_takes_a_file_s_place_while_it_is_held_against_the_archive_stays(tmp_path: Path) -> None:
+    file, archive = tmp_path / "a.txt", tmp_path / "archive"
+    archive.mkdir()
+    (archive / "a.txt").write_text("published")  # by an attempt that was cut short
+    fingerprint = _published(file)
+    with before("os.rename", lambda: _replace(file)):
+        relocation.move(str(tmp_path), "a.txt", fingerprint, str(archive / "a.txt"))
+    assert (file.read_text(), _contents(archive)) == ("not published", {"a.txt": "published"})
+
+
+def test_a_writer_who_comes_while_a_file_is_archived_elsewhere_keeps_it(tmp_path: Path, elsewhere: Path) -> None:
+    file = tmp_path / "a.txt"
+    fingerprint = _published(file)
+
+    def come() -> None:
+        with pytest.raises(BlockingIOError):  # it does not wait for the lease, but breaks it
+            os.open(file, os.O_RDWR | os.O_APPEND | os.O_NONBLOCK)
+
+    with before("os.rename", come):
+        assert relocation.move(str(tmp_path), "a.txt", fingerprint, str(elsewhere / "a.txt")) is None
+    assert _contents(tmp_path) == {"a.txt": "published"}
+
+
+def test_what_was_cut_short_under_the_private_name_is_not_replaced(tmp_path: Path) -> None:
+    fingerprint = _published(tmp_path / "a.txt")
+    (tmp_path / PRIVATE).write_text("cut short")
+    assert relocation.remove(str(tmp_path), "a.txt", fingerprint)
+    assert _contents(tmp_path) == {"a-1.txt": "cut short"}
+
+
+def test_a_file_that_is_gone_when_it_is_to_be_deleted_is_no_failure(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    fingerprint = _published(file)
+    with before("os.rename", file.unlink):
+        assert not relocation.remove(str(tmp_path), "a.txt", fingerprint)

@@ -14,6 +14,7 @@ import os
 import shutil
 import stat
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hf_watch.disk import opening, reading
@@ -46,9 +47,26 @@ def rename_new(old: str, new: str, old_dir_fd: int = AT_FDCWD, new_dir_fd: int =
         raise OSError(number, os.strerror(number), old, None, new)
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A file that is open while it is taken away."""
+
+    fd: int
+    fingerprint: Fingerprint
+    has_come: Callable[[], bool]  # a writer
+
+    def is_at(self, place: str) -> bool:
+        """Whether it is what stands there, as it was, and nobody writes to it; FileNotFoundError where nothing is.
+
+        Other files may take its place at any moment, and the descriptor does not tell.
+        """
+        is_untouched = not self.has_come() and _is_same(opening.fingerprint(self.fd), self.fingerprint)
+        return is_untouched and os.path.samestat(os.lstat(place), os.fstat(self.fd))
+
+
 @contextmanager
-def _held(root: str, path: str, fingerprint: Fingerprint) -> Iterator[tuple[int, Callable[[], bool]] | None]:
-    """The file with this fingerprint, opened, and whether a writer has come since; None when it is another one by now.
+def _held(root: str, path: str, fingerprint: Fingerprint) -> Iterator[_Held | None]:
+    """The file with this fingerprint, opened; None when it is another one by now, or somebody writes to it.
 
     Raises SourceError when it may not be read.
     """
@@ -57,26 +75,35 @@ def _held(root: str, path: str, fingerprint: Fingerprint) -> Iterator[tuple[int,
             yield None
             return
         with opening.leased(fd) as has_come:
-            yield None if has_come() or opening.fingerprint(fd) != fingerprint else (fd, has_come)
+            yield None if has_come() or opening.fingerprint(fd) != fingerprint else _Held(fd, fingerprint, has_come)
 
 
 def remove(root: str, path: str, fingerprint: Fingerprint) -> bool:
-    """Delete the file if it is still the one with this fingerprint, and nobody writes to it; whether it is gone.
+    """Delete the file if it is still the one with this fingerprint, and nobody writes to it; whether that was done.
 
-    It gets another name first, so that a writer who opened it a moment ago is noticed while it can be given back.
     Raises SourceError when it cannot be deleted.
     """
-    place, leaving = os.path.join(root, path), os.path.join(root, _leaving(path))
     with _held(root, path, fingerprint) as held, _told(path, "deleted"):
-        if held is None:
-            return False
-        fd, has_come = held
-        _rename_replacing(place, leaving)
-        if has_come() or not _is_same(opening.fingerprint(fd), fingerprint):
-            _give_back(leaving, place)
-            return False
+        return held is not None and _unlinked(os.path.join(root, path), held)
+
+
+def _unlinked(place: str, held: _Held) -> bool:
+    """Delete the file, unless something else has taken its place, or somebody has come to write to it.
+
+    It gets another name first, so that either is noticed while it can be given back; a name that is too long for that
+    is looked at right before it goes.
+    """
+    leaving = _leaving(place)
+    try:
+        _rename_to_leave(place, leaving)
+        is_same = held.is_at(leaving)
+    except FileNotFoundError:
+        return False
+    if is_same:
         os.unlink(leaving)
-        return True
+    else:
+        _give_back(leaving, place)
+    return is_same
 
 
 def move(root: str, path: str, fingerprint: Fingerprint, new: str) -> str | None:
@@ -89,61 +116,59 @@ def move(root: str, path: str, fingerprint: Fingerprint, new: str) -> str | None
     with _held(root, path, fingerprint) as held, _told(path, "moved"):
         if held is None:
             return None
-        fd, has_come = held
-        place = os.path.join(root, path)
         os.makedirs(os.path.dirname(new), exist_ok=True)
-        for number in itertools.count():
-            free = numbered(new, number)
-            try:
-                return free if _moved(place, free, fd, has_come) else None
-            except FileExistsError:
-                if not _holds(free, fd):
-                    continue
-            if has_come():
-                return None
-            os.unlink(place)
-            return free
-    return None
+        try:
+            return _moved_to_free(os.path.join(root, path), new, held)
+        except FileNotFoundError:
+            return None
 
 
-def _moved(place: str, new: str, fd: int, has_come: Callable[[], bool]) -> bool:
+def _moved_to_free(place: str, new: str, held: _Held) -> str | None:
+    for number in itertools.count():
+        free = numbered(new, number)
+        try:
+            return free if _moved(place, free, held) else None
+        except FileExistsError:
+            if _holds(free, held.fd):
+                return free if _unlinked(place, held) else None
+    raise AssertionError
+
+
+def _moved(place: str, new: str, held: _Held) -> bool:
     try:
         rename_new(place, new)
     except OSError as error:
         if error.errno not in NOT_BY_RENAME:
             raise
-        return _copied(place, new, fd, has_come)
-    if has_come():
+        return _copied(place, new, held)
+    if not held.is_at(new):
         with suppress(FileExistsError):  # a new file stands there already: then it is the archive's
             rename_new(new, place)
             return False
     return True
 
 
-def _copied(place: str, new: str, fd: int, has_come: Callable[[], bool]) -> bool:
+def _copied(place: str, new: str, held: _Held) -> bool:
     """Copy, sync, rename, unlink: at any moment the content is whole at one of the two places, or at both."""
-    before = opening.fingerprint(fd)
     short = hashlib.sha256(os.fsencode(new)).hexdigest()[:32]
     arriving = os.path.join(os.path.dirname(new), f"{ARRIVING_PREFIX}{short}{PRIVATE_SUFFIX}")
-    with open(arriving, "wb", opener=_fresh) as copy, open(fd, "rb", closefd=False) as source:
+    with open(arriving, "wb", opener=_fresh) as copy, open(held.fd, "rb", closefd=False) as source:
         source.seek(0)
         shutil.copyfileobj(source, copy, reading.BLOCK_BYTES)
-        found = os.fstat(fd)
+        found = os.fstat(held.fd)
         os.fchmod(copy.fileno(), stat.S_IMODE(found.st_mode))
         copy.flush()
         os.utime(copy.fileno(), ns=(found.st_atime_ns, found.st_mtime_ns))
         os.fsync(copy.fileno())
-    if has_come() or opening.fingerprint(fd) != before:
-        os.unlink(arriving)
-        return False
     try:
+        if not held.is_at(place):
+            return False
         name_new(arriving, new)
     finally:
         with suppress(FileNotFoundError):
             os.unlink(arriving)
     sync_directory(os.path.dirname(new))
-    os.unlink(place)
-    return True
+    return _unlinked(place, held)
 
 
 def name_new(old: str, new: str, old_dir_fd: int = AT_FDCWD, new_dir_fd: int = AT_FDCWD) -> None:
@@ -194,10 +219,13 @@ def _leaving(path: str) -> str:
     return path if len(os.fsencode(private)) > LONGEST_NAME_BYTES else f"{directory}{slash}{private}"
 
 
-def _rename_replacing(old: str, new: str) -> None:
-    """`new` is a name of ours: what stands there is a file that was published and cut short while it left."""
-    if old != new:
-        os.rename(old, new)
+def _rename_to_leave(place: str, leaving: str) -> None:
+    """What stands at our own name was cut short while it left, and is given back: nobody knows what it is."""
+    if leaving == place:
+        return
+    if os.path.lexists(leaving):
+        _give_back(leaving, place)
+    os.rename(place, leaving)
 
 
 def _give_back(leaving: str, place: str) -> str:
