@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hf_watch.cli.main import cli
-from hf_watch.settings.sources import variables
+from hf_watch.settings.variables import variables
 from hf_watch.version import __version__
 
 if TYPE_CHECKING:

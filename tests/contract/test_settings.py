@@ -13,8 +13,9 @@ from hf_watch.errors import ConfigError
 from hf_watch.settings import places
 from hf_watch.settings.destinations import place_of
 from hf_watch.settings.settings import CommitSettings, Settings, TargetSettings
-from hf_watch.settings.sources import CLIENT_DEFAULTS, Loaded, load, prepare_environment, sought, variables
+from hf_watch.settings.sources import Loaded, load, sought
 from hf_watch.settings.values import MESSAGE_FIELDS, quiet_of
+from hf_watch.settings.variables import CLIENT_DEFAULTS, prepare_environment, variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

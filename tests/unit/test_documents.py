@@ -22,8 +22,8 @@ from hf_watch.inspection.preview import Estimate, Item, Preview
 from hf_watch.model import Digest, Fingerprint, Receipt, Snapshot, Upload
 from hf_watch.page.metrics import Metrics, Standing
 from hf_watch.settings.settings import Settings, TargetSettings
-from hf_watch.settings.sources import CLIENT_DEFAULTS, CONFIG_VARIABLE, variables
 from hf_watch.settings.values import shown
+from hf_watch.settings.variables import CLIENT_DEFAULTS, CONFIG_VARIABLE, variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

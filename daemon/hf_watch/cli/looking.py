@@ -16,6 +16,7 @@ from hf_watch.errors import NotRunningError
 from hf_watch.inspection import checks
 from hf_watch.settings import places, sources, starter
 from hf_watch.settings.settings import Settings
+from hf_watch.settings.variables import prepare_environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,7 +124,7 @@ def config(*, schema: bool, example: bool, **options: Any) -> None:
         click.echo(json.dumps(Settings.model_json_schema(), indent=2))
         return
     options.pop("local")
-    sources.prepare_environment(ENV_FILE)
+    prepare_environment(ENV_FILE)
     loaded = sources.load(options, options.pop("config"), ENV_FILE)
     state_dir = places.state_dir_of(loaded.settings, loaded.config)
     places.check(loaded.settings, {"state_dir": state_dir}, loaded.origins)

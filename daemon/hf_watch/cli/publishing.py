@@ -17,7 +17,7 @@ from hf_watch.cli.surroundings import ENV_FILE, app_of, endpoint_of, hub_dir_of,
 from hf_watch.logs import logs
 from hf_watch.paths import printable
 from hf_watch.push import intake
-from hf_watch.settings import sources
+from hf_watch.settings.variables import prepare_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +93,7 @@ def push(
     DEST ends with the path that the content shall have, or with a slash for a directory, where a FILE or URL keeps its
     name.
     """
-    sources.prepare_environment(ENV_FILE)
+    prepare_environment(ENV_FILE)
     logs.configure("warning")
     hub_dir = hub_dir_of(local) if local is not None else None
     with ExitStack() as opened:

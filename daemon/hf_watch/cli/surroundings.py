@@ -18,6 +18,7 @@ from hf_watch.cli.options import DEFAULT_HUB
 from hf_watch.errors import ConfigError, SourceError
 from hf_watch.logs import logs
 from hf_watch.settings import places, sources
+from hf_watch.settings.variables import prepare_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,7 @@ LOCAL_TOKEN = "hf_local_hub_takes_any_token"  # noqa: S105  the local Hub asks f
 @contextmanager
 def app_of(options: dict[str, Any], *, needs_token: bool = True) -> Iterator[App]:
     """The settings of the command line's options, checked, and a local Hub if one was asked for."""
-    sources.prepare_environment(ENV_FILE)
+    prepare_environment(ENV_FILE)
     settings, state_dir = _read(options)
     hub_dir = _hub_dir(options)
     logs.configure(settings.log_level)

@@ -143,6 +143,9 @@ class TargetSettings(_Table):
         return self
 
 
+TARGET_KEYS = tuple(TargetSettings.model_fields)
+
+
 class CommitSettings(_Table):
     """How large commits are, and how many go in an hour: `[commit]`."""
 

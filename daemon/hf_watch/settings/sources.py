@@ -5,10 +5,7 @@ In this order: command line, environment, `.env`, configuration file, systemd cr
 
 from __future__ import annotations
 
-import difflib
-import io
 import json
-import logging
 import os
 import tomllib
 from dataclasses import dataclass, field
@@ -16,9 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import platformdirs
-from dotenv import dotenv_values
-from dotenv.parser import parse_stream
-from pydantic import BaseModel, ValidationError, create_model
+from pydantic import ValidationError, create_model
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -30,41 +25,17 @@ from pydantic_settings.exceptions import SettingsError
 
 from hf_watch.errors import ConfigError
 from hf_watch.paths import printable
+from hf_watch.settings.mistakes import line_of, lines
 from hf_watch.settings.origins import Origin, Origins
-from hf_watch.settings.settings import Settings, Sought, TargetSettings
+from hf_watch.settings.settings import TARGET_KEYS, Settings, Sought
+from hf_watch.settings.variables import CONFIG_VARIABLE, DELIMITER, PREFIX, read_dotenv, refuse_unknown, variable_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from pydantic_core import ErrorDetails
 
-PREFIX = "HF_WATCH_"
-DELIMITER = "__"
-CONFIG_VARIABLE = PREFIX + "CONFIG"
 CONFIG_NAME = "hf-watch.toml"
-TARGET_KEYS = tuple(TargetSettings.model_fields)
-WANTED = {
-    "bool": "it should be true or false", "float": "it should be a number", "int": "it should be a whole number",
-}  # fmt: skip
 OF_ANOTHER_TYPE = frozenset({"bool_type", "float_type", "int_type"})
-
-# What the Hub's client and its transfer library read when they are imported; whoever set them otherwise is obeyed.
-CLIENT_DEFAULTS = {
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "HF_XET_TELEMETRY_ENABLED": "false",
-    "HF_XET_CLIENT_AC_MAX_UPLOAD_CONCURRENCY": "2",  # these two keep a 1 GB upload below 400 MB of memory
-    "HF_XET_DATA_INGESTION_BLOCK_SIZE": "1000000",
-}
-
-
-def prepare_environment(env_file: Path) -> None:
-    """Set what the client reads at its import: `HF_*` of `.env`, then our defaults. Before anything imports it."""
-    for name, value in _dotenv(env_file).items():
-        if name.startswith("HF_") and not name.startswith(PREFIX) and value is not None:
-            os.environ.setdefault(name, value)
-    for name, value in CLIENT_DEFAULTS.items():
-        os.environ.setdefault(name, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +86,7 @@ def load(options: Mapping[str, Any], config: Path | None, env_file: Path) -> Loa
 
     Raises ConfigError: a line for each mistake.
     """
-    _refuse_unknown_variables(env_file)
+    refuse_unknown(env_file)
     file = _config_file(config, env_file)
     from_file = _toml(file, _content(file)) if file is not None else {}
     _refuse_misplaced(from_file, file)
@@ -132,7 +103,7 @@ def load(options: Mapping[str, Any], config: Path | None, env_file: Path) -> Loa
     try:
         settings = Settings.model_validate(merged.values)
     except ValidationError as error:
-        raise ConfigError("\n".join(_lines(error, merged.origins))) from error
+        raise ConfigError("\n".join(lines(error, merged.origins))) from error
     return Loaded(settings, file, None if has_one_target else file, merged.origins)
 
 
@@ -157,7 +128,7 @@ def sought(options: Mapping[str, Any], config: Path | None, env_file: Path) -> S
             **one,
         )
     except ValidationError as error:
-        raise ConfigError("\n".join(_lines(error, merged.origins))) from error
+        raise ConfigError("\n".join(lines(error, merged.origins))) from error
 
 
 def _as_far_as_readable(file: Path) -> tuple[dict[str, Any], str | None]:
@@ -170,69 +141,6 @@ def _as_far_as_readable(file: Path) -> tuple[dict[str, Any], str | None]:
     return {key: values[key] for key in ("state_dir", "target") if key in values}, None
 
 
-def variables() -> dict[str, tuple[str, ...]]:
-    """Every variable of ours, with the path of its key; `HF_WATCH_CONFIG` has none."""
-    known: dict[str, tuple[str, ...]] = {CONFIG_VARIABLE: ()}
-    for key in TARGET_KEYS:
-        known[PREFIX + key.upper()] = ("target", key)
-    for key, found in Settings.model_fields.items():
-        if inners := _table_keys(found.annotation):
-            for inner in inners:
-                known[f"{PREFIX}{key.upper()}{DELIMITER}{inner.upper()}"] = (key, inner)
-        elif key != "target":
-            known[PREFIX + key.upper()] = (key,)
-    return known
-
-
-def _table_keys(annotation: Any) -> list[str]:
-    """The keys of a table; nothing for a plain value."""
-    is_table = isinstance(annotation, type) and issubclass(annotation, BaseModel)
-    return list(annotation.model_fields) if is_table else []
-
-
-def _refuse_unknown_variables(env_file: Path) -> None:
-    known = variables()
-    places = (("environment", os.environ), (str(env_file), _dotenv(env_file)))
-    mistakes = [
-        f"{place}: {printable(name)} is unknown; {_nearest(name, known)}"
-        for place, names in places
-        for name in names
-        if name.upper().startswith(PREFIX) and name.upper() not in known
-    ]
-    if mistakes:
-        raise ConfigError("\n".join(mistakes))
-
-
-def _nearest(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
-    found = difflib.get_close_matches(name.upper(), [each.upper() for each in known], n=1, cutoff=0.0)
-    exact = next((each for each in known if found and each.upper() == found[0]), None)
-    return f"did you mean {exact}?" if exact else "nothing is known there"
-
-
-def _dotenv(env_file: Path) -> dict[str, str | None]:
-    try:
-        text = env_file.read_text("utf-8") if env_file.is_file() else ""
-    except OSError as error:
-        raise ConfigError(f"{env_file}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{env_file}: it is not UTF-8") from error
-    _refuse_unreadable_lines(env_file, text)
-    logging.getLogger("dotenv.main").setLevel(logging.ERROR)  # a line that it cannot read is another program's
-    values = dotenv_values(stream=io.StringIO(text))
-    for name, value in values.items():
-        if value is None and name.upper().startswith(PREFIX):
-            raise ConfigError(f"{env_file}: {printable(name)} has no value; it should be {printable(name)}=value")
-        if "\0" in name + (value or ""):
-            raise ConfigError(f"{env_file}: {printable(name)} holds a NUL")
-    return values
-
-
-def _refuse_unreadable_lines(env_file: Path, text: str) -> None:
-    for binding in parse_stream(io.StringIO(text)):
-        if binding.error and PREFIX in binding.original.string.upper():
-            raise ConfigError(f"{env_file}: line {binding.original.line} cannot be read; it should be NAME=value")
-
-
 def _layers(options: Mapping[str, Any], env_file: Path, keys: type[BaseSettings]) -> Iterator[_Layer]:
     given = {key: value for key, value in options.items() if value is not None and value != ()}
     yield _Layer(
@@ -240,9 +148,9 @@ def _layers(options: Mapping[str, Any], env_file: Path, keys: type[BaseSettings]
         lambda path: Origin(path[-1].upper() if path[-1] in {"source", "dest"} else f"--{path[-1]}".replace("_", "-")),
     )
     environment = EnvSettingsSource(keys, env_prefix=PREFIX, env_nested_delimiter=DELIMITER)
-    yield _Layer(_read(environment, keys), lambda path: Origin(_variable(path)))
+    yield _Layer(_read(environment, keys), lambda path: Origin(variable_of(path)))
     dotenv = DotEnvSettingsSource(keys, env_file=env_file, env_prefix=PREFIX, env_nested_delimiter=DELIMITER)
-    yield _Layer(_read(dotenv, keys), lambda path: Origin(f"{env_file}: {_variable(path)}"))
+    yield _Layer(_read(dotenv, keys), lambda path: Origin(f"{env_file}: {variable_of(path)}"))
 
 
 def _file_layers(from_file: dict[str, Any], file: Path | None, keys: type[BaseSettings]) -> Iterator[_Layer]:
@@ -250,7 +158,7 @@ def _file_layers(from_file: dict[str, Any], file: Path | None, keys: type[BaseSe
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     if credentials:
         source = SecretsSettingsSource(keys, secrets_dir=credentials, env_prefix=PREFIX)
-        yield _Layer(_read(source, keys), lambda path: Origin(f"credential {_variable(path)}"))
+        yield _Layer(_read(source, keys), lambda path: Origin(f"credential {variable_of(path)}"))
 
 
 def _read(source: EnvSettingsSource | SecretsSettingsSource, keys: type[BaseSettings]) -> dict[str, Any]:
@@ -260,12 +168,8 @@ def _read(source: EnvSettingsSource | SecretsSettingsSource, keys: type[BaseSett
         raise ConfigError(" ".join(str(error).split())) from error
 
 
-def _variable(path: Sequence[str]) -> str:
-    return PREFIX + DELIMITER.join(part.upper() for part in path)
-
-
 def _config_file(config: Path | None, env_file: Path) -> Path | None:
-    named = config or os.environ.get(CONFIG_VARIABLE) or _dotenv(env_file).get(CONFIG_VARIABLE)
+    named = config or os.environ.get(CONFIG_VARIABLE) or read_dotenv(env_file).get(CONFIG_VARIABLE)
     if named:
         return Path(named)
     directories = platformdirs.PlatformDirs("hf-watch")
@@ -311,8 +215,8 @@ def _refuse_other_types(from_file: dict[str, Any], file: Path | None) -> None:
         mistakes = [each for each in error.errors(include_url=False) if each["type"] in OF_ANOTHER_TYPE]
         if mistakes:
             origin = Origin(printable(str(file)), has_keys=True)
-            said = (_said(each, origin.of(each["loc"])) for each in mistakes)
-            raise ConfigError("\n".join(said)) from error
+            found = (line_of(each, origin.of(each["loc"])) for each in mistakes)
+            raise ConfigError("\n".join(found)) from error
 
 
 def _merge(merged: _Merged, layer: _Layer) -> None:
@@ -344,37 +248,3 @@ def _refuse_half(merged: _Merged, one: Mapping[str, Any]) -> None:
         given = next(iter(one))
         name = merged.origins.named(given)
         raise ConfigError(f"{name} is for one target, given by SOURCE and DEST, and {missing[0].upper()} is missing")
-
-
-def _lines(error: ValidationError, origins: Origins) -> Iterator[str]:
-    for mistake in error.errors(include_url=False):
-        yield _said(mistake, origins.named_together(mistake["loc"], mistake["msg"]))
-
-
-def _said(mistake: ErrorDetails, key: str) -> str:
-    """A mistake in one line, the setting called `key`: what is wrong, and what would be right."""
-    if mistake["type"] == "missing":
-        return f"{key} is missing"
-    if mistake["type"] == "extra_forbidden" and _belongs_above(mistake["loc"]):
-        return f"{key} is unknown; {mistake['loc'][-1]} belongs above the first table"
-    if mistake["type"] == "extra_forbidden":
-        return f"{key} is unknown; {_nearest(str(mistake['loc'][-1]), _siblings(mistake['loc']))}"
-    if mistake["type"] == "value_error":
-        return f"{key}: {mistake['msg'].removeprefix('Value error, ')}"
-    if mistake["type"] == "byte_size":
-        return f"{key} = {mistake['input']!r}: it should be bytes, or a size like 64 MiB"
-    wanted = WANTED.get(mistake["type"].partition("_")[0]) or mistake["msg"].replace("Input should", "it should")
-    return f"{key} = {mistake['input']!r}: {wanted}"
-
-
-def _belongs_above(loc: tuple[str | int, ...]) -> bool:
-    """Whether it is a setting of no table, which TOML takes for one of the table that it stands below."""
-    found = Settings.model_fields.get(str(loc[-1])) if len(loc) > 1 else None
-    return found is not None and loc[-1] != "target" and not _table_keys(found.annotation)
-
-
-def _siblings(loc: tuple[str | int, ...]) -> list[str]:
-    """The keys that are known beside a key that is not."""
-    if loc[0] == "target" and len(loc) > 1:
-        return list(TARGET_KEYS)
-    return _table_keys(Settings.model_fields[str(loc[0])].annotation if len(loc) > 1 else Settings)
