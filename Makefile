@@ -30,7 +30,7 @@ demo: setup  ## a local Hub and the daemon on ./demo/drop
 test: setup  ## the tests: no root, no system packages
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
 
-test-system: setup  ## the service under a real systemd, the page in a real Chromium; as root, installs what they need
+test-system: setup  ## the service under a real systemd, the page in a real Chromium and behind proxies; as root, installs what they need
 	tests/systemd/needs
 	tests/browser/needs
 	$(BIN)/python -m pytest tests/systemd tests/browser $(PYTEST_ARGS)
