@@ -628,3 +628,21 @@ def test_a_command_that_cannot_be_parted_is_refused() -> None:
         assert 'it should be a list of arguments, like ["sh"' in _mistake(
             toml=f'{TARGET}[hooks]\non_degraded = "{text}"\n'
         )
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"HF_WATCH_QUIET_S 3\nHF_WATCH_STATE_DIR=here\n", ".env: line 1 cannot be read"),
+        (b"HF_WATCH_QUIET_S\nHF_WATCH_STATE_DIR=here\n", ".env: HF_WATCH_QUIET_S has no value"),
+        (b"HF_WATCH_DEST x\nHF_WATCH_SOURCE=drop\nHF_WATCH_STATE_DIR=here\n", ".env: line 1 cannot be read"),
+        (b"HF_WATCH_STATE_DIR=here\n\xff", ".env: it is not UTF-8"),
+    ],
+)
+def test_a_daemon_is_sought_by_what_can_be_read_of_a_dotenv(content: bytes, said: str) -> None:
+    Path(".env").write_bytes(content)
+    found = sought({}, None, Path(".env"))
+    assert found.state_dir == (None if b"\xff" in content else Path("here"))
+    assert said in (found.mistake or "")
+    with pytest.raises(ConfigError, match=said):
+        load({"source": "drop", "dest": DEST}, None, Path(".env"))

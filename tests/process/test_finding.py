@@ -75,3 +75,18 @@ def test_a_mistake_in_the_file_hides_no_daemon_and_is_refused_by_it(hub: LocalHu
     assert run(["status"], env, tmp_path).returncode == 3
     absent = run(["status", "--config", "nowhere.toml"], env, tmp_path)
     assert (absent.returncode, b"cannot be read" in absent.stderr) == (78, True), absent.stderr
+
+
+def test_a_mistake_in_a_dotenv_hides_no_daemon(hub: LocalHub, tmp_path: Path) -> None:
+    env = environment(hub.url, tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    for name in ("drop", "elsewhere"):
+        (tmp_path / name).mkdir()
+    (elsewhere / ".env").write_text("HF_WATCH_QUIET_S 3\n")
+    with _daemon("drop", DEST, env=env, log=tmp_path / "log") as daemon:
+        for command in (["status"], ["flush"], ["pause"], ["resume"]):
+            found = run(command, env, elsewhere)
+            assert found.returncode == 0, (command, found.stderr)
+        assert daemon.stop() == 0
+    nobody = run(["status"], env, elsewhere)
+    assert (nobody.returncode, b".env: line 1 cannot be read" in nobody.stderr) == (78, True), nobody.stderr

@@ -272,4 +272,4 @@ class Sought(_Table):
     config: Path | None = None
     source: Directory | None = None
     dest: Text | None = None
-    mistake: str | None = None  # why the file could not say where the state is
+    mistake: str | None = None  # why a file could not say all of that

@@ -25,10 +25,11 @@ from pydantic_settings.exceptions import SettingsError
 
 from hf_watch.errors import ConfigError
 from hf_watch.paths import printable
+from hf_watch.settings.env_file import PREFIX, env_values, read_env_file
 from hf_watch.settings.mistakes import line_of, lines
 from hf_watch.settings.origins import Origin, Origins
 from hf_watch.settings.settings import TARGET_KEYS, Settings, Sought
-from hf_watch.settings.variables import CONFIG_VARIABLE, DELIMITER, PREFIX, read_dotenv, refuse_unknown, variable_of
+from hf_watch.settings.variables import CONFIG_VARIABLE, DELIMITER, refuse_unknown, variable_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -87,7 +88,7 @@ def load(options: Mapping[str, Any], config: Path | None, env_file: Path) -> Loa
     Raises ConfigError: a line for each mistake.
     """
     refuse_unknown(env_file)
-    file = _config_file(config, env_file)
+    file = _config_file(config, env_values(env_file))
     from_file = _toml(file, _content(file)) if file is not None else {}
     _refuse_misplaced(from_file, file)
     _refuse_other_types(from_file, file)
@@ -112,19 +113,24 @@ def sought(options: Mapping[str, Any], config: Path | None, env_file: Path) -> S
 
     Raises ConfigError when that itself cannot be read.
     """
-    file = _config_file(config, env_file)
+    variables_said = read_env_file(env_file)
+    file = _config_file(config, variables_said.values)
     from_file, mistake = _as_far_as_readable(file) if file is not None else ({}, None)
+    mistakes = [*variables_said.mistakes, *([mistake] if mistake else [])]
+    readable = env_file if variables_said.is_readable else Path(os.devnull)
     merged = _Merged()
-    for layer in reversed([*_layers(options, env_file, _FINDING_KEYS), *_file_layers(from_file, file, _FINDING_KEYS)]):
+    for layer in reversed([*_layers(options, readable, _FINDING_KEYS), *_file_layers(from_file, file, _FINDING_KEYS)]):
         _merge(merged, layer)
     one: dict[str, Any] = {key: merged.values[key] for key in ("source", "dest") if key in merged.values}
-    if one:
-        _refuse_half(merged, one)
+    if len(one) == 1:
+        if not mistakes:
+            _refuse_half(merged, one)
+        one = {}  # the other half may be what cannot be read
     try:
         return Sought(
             state_dir=merged.values.get("state_dir"),
             config=file if not one and (mistake or "target" in from_file) else None,
-            mistake=mistake,
+            mistake="\n".join(mistakes) or None,
             **one,
         )
     except ValidationError as error:
@@ -168,8 +174,8 @@ def _read(source: EnvSettingsSource | SecretsSettingsSource, keys: type[BaseSett
         raise ConfigError(" ".join(str(error).split())) from error
 
 
-def _config_file(config: Path | None, env_file: Path) -> Path | None:
-    named = config or os.environ.get(CONFIG_VARIABLE) or read_dotenv(env_file).get(CONFIG_VARIABLE)
+def _config_file(config: Path | None, said: Mapping[str, str | None]) -> Path | None:
+    named = config or os.environ.get(CONFIG_VARIABLE) or said.get(CONFIG_VARIABLE)
     if named:
         return Path(named)
     directories = platformdirs.PlatformDirs("hf-watch")
