@@ -58,10 +58,10 @@ class Contents:
         return JSONResponse(self._expanded(repo, revision, found) if expand else found)
 
     def _item(self, repo: Repo, revision: Revision, path: str) -> dict[str, Any] | None:
-        file = self._state.store.file(repo, revision, path)
+        file = self._state.past.file(repo, revision, path)
         if file is not None:
             return self._file_item(file)
-        if self._state.store.files(repo, revision, path, "", 1):
+        if self._state.past.files(repo, revision, path, "", 1):
             return directory_item(path)
         return None
 
@@ -69,7 +69,7 @@ class Contents:
         return file_item(file, self._state.xet_hash(file))
 
     def _expanded(self, repo: Repo, revision: Revision, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        change = self._state.store.last_change
+        change = self._state.past.last_change
         return [{**item, "lastCommit": last_commit(change(repo, revision, item["path"]))} for item in items]
 
     async def tree(self, request: Request) -> Response:
@@ -79,7 +79,7 @@ class Contents:
         prefix = request.path_params.get("path", "").strip("/")
         limit = min(whole_number(query.get("limit"), self._state.page_size), self._state.page_size)
         after = _read_cursor(query.get("cursor", ""))
-        if prefix and not self._state.store.files(repo, revision, prefix, "", 1):
+        if prefix and not self._state.past.files(repo, revision, prefix, "", 1):
             raise refusals.entry_not_found(f"{prefix} does not exist", commit=revision.id)
         page = self._all_below if is_set(query.get("recursive")) else self._directly_in
         items, last = page(repo, revision, prefix, after, limit)
@@ -91,7 +91,7 @@ class Contents:
         self, repo: Repo, revision: Revision, prefix: str, after: str, limit: int
     ) -> tuple[list[dict[str, Any]], str | None]:
         """Up to `limit` files with the directories that hold them, and the path to go on behind, if there is more."""
-        files = self._state.store.files(repo, revision, prefix, after, limit + 1)
+        files = self._state.past.files(repo, revision, prefix, after, limit + 1)
         seen = {*parents(after), prefix, *parents(prefix)}
         items: list[dict[str, Any]] = []
         for file in files[:limit]:
@@ -105,13 +105,13 @@ class Contents:
     ) -> tuple[list[dict[str, Any]], str | None]:
         """Up to `limit` files and directories of one directory, and as above."""
         items: list[dict[str, Any]] = []
-        while len(items) < limit and (files := self._state.store.files(repo, revision, prefix, after, 1)):
+        while len(items) < limit and (files := self._state.past.files(repo, revision, prefix, after, 1)):
             rest = files[0].path[len(prefix) + 1 :] if prefix else files[0].path
             name, slash, _ = rest.partition("/")
             path = f"{prefix}/{name}" if prefix else name
             items.append(directory_item(path) if slash else self._file_item(files[0]))
             after = f"{path}/{BEHIND_ALL}" if slash else path
-        more = self._state.store.files(repo, revision, prefix, after, 1)
+        more = self._state.past.files(repo, revision, prefix, after, 1)
         return items, after if more else None
 
     def _resolver(self, kind: str) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -124,12 +124,12 @@ class Contents:
     def _resolve(self, request: Request) -> Response:
         repo = self._state.repo(request)
         revision = self._state.revision(request, repo)
-        file = self._state.store.file(repo, revision, request.path_params["path"])
+        file = self._state.past.file(repo, revision, request.path_params["path"])
         if file is None:
             raise refusals.entry_not_found(commit=revision.id)
         headers = {"X-Repo-Commit": revision.id, "ETag": f'"{file.content_id}"', "Accept-Ranges": "bytes"}
         if file.sha256 is None:
-            return _ranged(self._state.store.content(file), headers, request.headers.get("range", ""))
+            return _ranged(self._state.past.content(file), headers, request.headers.get("range", ""))
         headers |= {"X-Linked-Etag": f'"{file.sha256}"', "X-Linked-Size": str(file.size_bytes)}
         headers |= self._xet_headers(repo, revision, file)
         if "stored" in request.query_params:

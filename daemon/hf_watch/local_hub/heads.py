@@ -60,7 +60,7 @@ class Heads:
         if file.sha256 is not None:
             os.link(self.objects.large(file.sha256), place)
         else:
-            place.write_bytes(self.store.content(file))
+            place.write_bytes(self.store.past.content(file))
 
     def _make_room(self, root: Path, directory: Path) -> None:
         """A directory where a file may have been."""

@@ -46,7 +46,7 @@ class Pages:
         return commit
 
     def _page(self, repo: Repo, revision: Revision) -> str:
-        added, deleted = self._state.store.changes(revision)
+        added, deleted = self._state.past.changes(revision)
         at = f"{self._state.repo_url(repo)}/resolve/{revision.id}"
         files = [f'<li>added <a href="{escape(f"{at}/{quote(path)}")}">{escape(path)}</a></li>' for path in added]
         files += [f"<li>deleted {escape(path)}</li>" for path in deleted]

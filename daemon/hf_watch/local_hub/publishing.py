@@ -60,7 +60,7 @@ class Publishing:
         answers = []
         for wish in wanted.get("files", []):
             path, sample = check_path(wish["path"]), plain_bytes(wish.get("sample", ""))
-            held = self._state.store.file(repo, revision, path)
+            held = self._state.past.file(repo, revision, path)
             answer = {
                 "path": path,
                 "uploadMode": upload_mode(path, int(wish.get("size", len(sample))), sample, attributes),

@@ -47,7 +47,7 @@ class References:
         repo = self._state.repo(request)
         limit = min(whole_number(request.query_params.get("limit"), COMMITS_A_PAGE), MOST_COMMITS)
         page = whole_number(request.query_params.get("p"), 0)
-        found = self._state.store.history(self._state.revision(request, repo), page * limit, limit + 1)
+        found = self._state.past.history(self._state.revision(request, repo), page * limit, limit + 1)
         answer = [
             {"id": each.id, "title": each.title, "message": each.description, "date": date(each.at_s),
              "authors": [{"user": each.author, "avatar": ""}]}
@@ -57,7 +57,7 @@ class References:
 
     async def refs(self, request: Request) -> Response:
         repo = self._state.repo(request)
-        heads = self._state.store.branches(repo)
+        heads = self._state.past.branches(repo)
         answer = {
             "branches": [
                 _reference(name, f"refs/heads/{name}", head)
@@ -65,7 +65,7 @@ class References:
                 if not name.startswith(PULL_REQUEST)
             ],
             "converts": [],
-            "tags": [_reference(name, f"refs/tags/{name}", at) for name, at in self._state.store.tags(repo).items()],
+            "tags": [_reference(name, f"refs/tags/{name}", at) for name, at in self._state.past.tags(repo).items()],
         }
         if is_set(request.query_params.get("include_prs")):
             answer["pullRequests"] = [
@@ -80,10 +80,10 @@ class References:
         name = request.path_params["revision"]
         if NO_NAME.search(name) or name.startswith("refs/"):
             raise bad_request(f"Invalid reference for a branch: {name}")
-        if name in self._state.store.branches(repo):
+        if name in self._state.past.branches(repo):
             raise Refusal(409, f"Reference refs/heads/{name} already exists")
         start = (await json_object(request)).get("startingPoint") or "main"
-        self._state.store.create_branch(repo, name, self._state.store.resolve(repo, start))
+        self._state.store.create_branch(repo, name, self._state.past.resolve(repo, start))
         self._state.heads.show()
         return Response()
 
@@ -92,7 +92,7 @@ class References:
         name = request.path_params["revision"]
         if name == "main":
             raise Refusal(403, "Cannot delete refs/heads/main")
-        if name not in self._state.store.branches(repo):
+        if name not in self._state.past.branches(repo):
             raise refusals.revision_not_found(name)
         self._state.store.delete_branch(repo, name)
         self._state.heads.forget(repo, name)
@@ -104,7 +104,7 @@ class References:
         tag, target = str(wanted.get("tag", "")), self._state.revision(request, repo)
         if NO_NAME.search(tag):
             raise bad_request(f"Invalid reference for a tag: {tag}")
-        if tag in self._state.store.tags(repo):
+        if tag in self._state.past.tags(repo):
             raise Refusal(409, f"Tag reference exists already: {tag}")
         self._state.store.create_tag(repo, tag, target, wanted.get("message"))
         return Response()
@@ -112,7 +112,7 @@ class References:
     async def delete_tag(self, request: Request) -> Response:
         repo, _ = self._state.writable(request)
         name = request.path_params["revision"]
-        if name not in self._state.store.tags(repo):
+        if name not in self._state.past.tags(repo):
             raise refusals.revision_not_found(name)
         self._state.store.delete_tag(repo, name)
         return Response()

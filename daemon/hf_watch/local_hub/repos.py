@@ -114,7 +114,7 @@ class Repos:
         if repo.kind == "models":
             answer["modelId"] = repo.full_name
         if "expand" not in request.query_params:
-            files = self._state.store.files(repo, revision, "", "", -1)
+            files = self._state.past.files(repo, revision, "", "", -1)
             blobs = is_set(request.query_params.get("blobs"))
             answer["siblings"] = [sibling(file, blobs=blobs) for file in files]
         return JSONResponse(answer)

@@ -187,7 +187,15 @@ class LocalHub:
         heads = Heads(self._directory, store, objects)
         heads.show()
         self._state = State(
-            store, XetIndex(database), objects, heads, self._access, self._commit_quota, self._page_size, self.url
+            store,
+            store.past,
+            XetIndex(database),
+            objects,
+            heads,
+            self._access,
+            self._commit_quota,
+            self._page_size,
+            self.url,
         )
         routes = [route for subject in SUBJECTS for route in subject(self._state).routes()]
         app = Starlette(routes=routes, exception_handlers={Refusal: answer_refusal})
@@ -227,29 +235,29 @@ class LocalHub:
         return made.id
 
     def head(self, repo_type: str, repo_id: str, branch: str = "main") -> str:
-        return self._state.store.resolve(self._repo(repo_type, repo_id), branch).id
+        return self._state.past.resolve(self._repo(repo_type, repo_id), branch).id
 
     def commits(self, repo_type: str, repo_id: str, branch: str = "main") -> list[Commit]:
         """All commits of a branch, the oldest first."""
-        store, repo = self._state.store, self._repo(repo_type, repo_id)
+        past, repo = self._state.past, self._repo(repo_type, repo_id)
         found = []
-        for each in reversed(store.history(store.resolve(repo, branch), 0, -1)):
-            added, deleted = store.changes(each)
+        for each in reversed(past.history(past.resolve(repo, branch), 0, -1)):
+            added, deleted = past.changes(each)
             found.append(Commit(each.id, each.title, each.description, tuple(added), tuple(deleted)))
         return found
 
     def files(self, repo_type: str, repo_id: str, revision: str = "main") -> dict[str, int]:
         """Every path of a revision, with its size in bytes."""
-        store, repo = self._state.store, self._repo(repo_type, repo_id)
-        return {each.path: each.size_bytes for each in store.files(repo, store.resolve(repo, revision), "", "", -1)}
+        past, repo = self._state.past, self._repo(repo_type, repo_id)
+        return {each.path: each.size_bytes for each in past.files(repo, past.resolve(repo, revision), "", "", -1)}
 
     def read(self, repo_type: str, repo_id: str, path: str, revision: str = "main") -> bytes:
         """The bytes at a path; KeyError when nothing is there."""
-        store, repo = self._state.store, self._repo(repo_type, repo_id)
-        file = store.file(repo, store.resolve(repo, revision), path)
+        past, repo = self._state.past, self._repo(repo_type, repo_id)
+        file = past.file(repo, past.resolve(repo, revision), path)
         if file is None:
             raise KeyError(path)
-        return store.content(file) if file.sha256 is None else self._state.objects.large(file.sha256).read_bytes()
+        return past.content(file) if file.sha256 is None else self._state.objects.large(file.sha256).read_bytes()
 
     def _repo(self, repo_type: str, repo_id: str) -> Repo:
         namespace, _, name = repo_id.partition("/")

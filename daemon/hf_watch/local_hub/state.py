@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .attributes import Attributes
     from .heads import Heads
     from .objects import Objects
+    from .past import Past
     from .quotas import Quota
     from .records import File, Repo, Revision
     from .store import Store
@@ -33,6 +34,7 @@ class State:
     """One local Hub."""
 
     store: Store
+    past: Past
     xet: XetIndex
     objects: Objects
     heads: Heads
@@ -79,7 +81,7 @@ class State:
         return None if discussion is None else discussion.author
 
     def revision(self, request: Request, repo: Repo) -> Revision:
-        return self.store.resolve(repo, request.path_params.get("revision", "main"))
+        return self.past.resolve(repo, request.path_params.get("revision", "main"))
 
     def repo_url(self, repo: Repo) -> str:
         return f"{self.url}/{URL_PREFIX[repo.kind]}{repo.full_name}"
@@ -90,8 +92,8 @@ class State:
 
     def small_file(self, repo: Repo, revision: Revision, path: str) -> bytes:
         """A regular file's content; nothing when it is not there."""
-        file = self.store.file(repo, revision, path)
-        return self.store.content(file) if file is not None and file.sha256 is None else b""
+        file = self.past.file(repo, revision, path)
+        return self.past.content(file) if file is not None and file.sha256 is None else b""
 
     def xet_hash(self, file: File) -> str | None:
         """The Xet hash of a file that came as Xet."""

@@ -1,7 +1,4 @@
-"""What the local Hub remembers: repos, branches, commits and small files, in one SQLite file; large ones beside it.
-
-A commit costs what it changes: the head of each branch is a table of entries, its past a table of versions.
-"""
+"""What the local Hub remembers, in one SQLite file: what is made, changed and removed; `past` reads it."""
 
 from __future__ import annotations
 
@@ -10,7 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from .git_ids import blob_id, pointer_id
-from .records import Discussion, File, NotShown, Repo, Revision
+from .past import Past
+from .records import Discussion, NotShown, Repo, Revision
 from .refusals import bad_request, branch_moved, entry_not_found, revision_not_found
 from .repo_paths import parents
 
@@ -22,16 +20,12 @@ if TYPE_CHECKING:
 
 PULL_REQUEST = "refs/pr/"  # with its number: the branch that holds a pull request's changes
 
-PAST = """
-WITH RECURSIVE past (seq) AS (
-  SELECT ? UNION SELECT revision.parent FROM revision JOIN past USING (seq) WHERE revision.parent IS NOT NULL)
-"""
-
 
 class Store:
-    """A method is a transaction, safe from any thread."""
+    """A method is a transaction, safe from any thread. `past`: what there is and was."""
 
     def __init__(self, database: Database) -> None:
+        self.past = Past(database)
         self._transaction = database.transaction
         self._all = database.rows
 
@@ -78,98 +72,6 @@ class Store:
         with self._transaction() as db:
             db.execute("UPDATE repo SET gated = ? WHERE id = ?", (gated, repo.id))
 
-    def branches(self, repo: Repo) -> dict[str, str]:
-        """The names of all branches, those of pull requests, too, and the ids of their heads."""
-        rows = self._all(
-            "SELECT branch.name, revision.id FROM branch JOIN revision ON revision.seq = head"
-            " WHERE branch.repo_id = ? ORDER BY branch.id", repo.id
-        )  # fmt: skip
-        return {str(name): str(head) for name, head in rows}
-
-    def tags(self, repo: Repo) -> dict[str, str]:
-        rows = self._all(
-            "SELECT tag.name, revision.id FROM tag JOIN revision USING (seq) WHERE tag.repo_id = ?", repo.id
-        )
-        return {str(name): str(target) for name, target in rows}
-
-    def resolve(self, repo: Repo, revision: str) -> Revision:
-        """The commit that a branch, a tag or an id (or its beginning) names; Refusal 404 when none does."""
-        for sql in (
-            "SELECT head FROM branch WHERE (repo_id, name) = (?, ?)",
-            "SELECT seq FROM tag WHERE (repo_id, name) = (?, ?)",
-            "SELECT seq FROM revision WHERE repo_id = ? AND substr(id, 1, max(7, length(?2))) = ?2",
-        ):
-            rows = self._all(sql, repo.id, revision.removeprefix("refs/heads/"))
-            if len(rows) == 1:
-                return self._read_revision(int(str(rows[0][0])))
-        raise revision_not_found(revision)
-
-    def _read_revision(self, seq: int) -> Revision:
-        (row,) = self._all(f"SELECT {_REVISION} FROM revision WHERE seq = ?", seq)
-        return Revision(*row)  # type: ignore[arg-type]
-
-    def history(self, start: Revision, skip: int, limit: int) -> list[Revision]:
-        """The commits before and including `start`, the newest first."""
-        columns = ", ".join(f"revision.{name}" for name in _REVISION.split(", "))
-        rows = self._all(
-            f"{PAST} SELECT {columns} FROM revision JOIN past USING (seq) ORDER BY seq DESC LIMIT ? OFFSET ?",
-            start.seq, limit, skip,
-        )  # fmt: skip
-        return [Revision(*row) for row in rows]  # type: ignore[arg-type]
-
-    def last_change(self, repo: Repo, revision: Revision, path: str) -> Revision:
-        """The newest commit, not newer than `revision`, that changed a file, or one below a directory."""
-        columns = ", ".join(f"revision.{name}" for name in _REVISION.split(", "))
-        (row,) = self._all(
-            f"{PAST} SELECT {columns} FROM revision JOIN version USING (seq) WHERE version.repo_id = ?"
-            " AND (path = ? OR (path > ? AND path < ?)) AND seq IN past ORDER BY seq DESC LIMIT 1",
-            revision.seq, repo.id, path, f"{path}/", f"{path}0",
-        )  # fmt: skip
-        return Revision(*row)  # type: ignore[arg-type]
-
-    def changes(self, revision: Revision) -> tuple[list[str], list[str]]:
-        """The paths that a commit added or replaced, and those that it deleted."""
-        rows = self._all("SELECT path, oid IS NULL FROM version WHERE seq = ? ORDER BY path", revision.seq)
-        return [str(path) for path, gone in rows if not gone], [str(path) for path, gone in rows if gone]
-
-    def is_head(self, repo: Repo, revision: Revision) -> int | None:
-        """The branch whose head it is, if there is one: what is there is read without its past then."""
-        rows = self._all("SELECT id FROM branch WHERE (repo_id, head) = (?, ?)", repo.id, revision.seq)
-        return int(str(rows[0][0])) if rows else None
-
-    def file(self, repo: Repo, revision: Revision, path: str) -> File | None:
-        """The file at a path in a commit."""
-        if branch_id := self.is_head(repo, revision):
-            rows = self._all(f"SELECT {_FILE} FROM entry WHERE (branch_id, path) = (?, ?)", branch_id, path)
-        else:
-            rows = self._all(
-                f"{PAST} SELECT {_FILE} FROM version WHERE (repo_id, path) = (?, ?) AND seq IN past"
-                " ORDER BY seq DESC LIMIT 1", revision.seq, repo.id, path,
-            )  # fmt: skip
-        return File(*rows[0]) if rows and rows[0][1] is not None else None  # type: ignore[arg-type]
-
-    def files(self, repo: Repo, revision: Revision, prefix: str, after: str, limit: int) -> list[File]:
-        """Up to `limit` files below a directory (`""`: all), in the order of their paths, behind the path `after`."""
-        low, high = (f"{prefix}/", f"{prefix}0") if prefix else ("", "\U0010ffff")
-        low = max(low, after)
-        if branch_id := self.is_head(repo, revision):
-            rows = self._all(
-                f"SELECT {_FILE} FROM entry WHERE branch_id = ? AND path > ? AND path < ? ORDER BY path LIMIT ?",
-                branch_id, low, high, limit,
-            )  # fmt: skip
-        else:
-            rows = self._all(
-                f"{PAST} SELECT {_FILE} FROM (SELECT {_FILE}, max(seq) FROM version WHERE repo_id = ? AND path > ?"
-                " AND path < ? AND seq IN past GROUP BY path) WHERE oid IS NOT NULL ORDER BY path LIMIT ?",
-                revision.seq, repo.id, low, high, limit,
-            )  # fmt: skip
-        return [File(*row) for row in rows]  # type: ignore[arg-type]
-
-    def content(self, file: File) -> bytes:
-        """A regular file's content."""
-        ((content,),) = self._all("SELECT content FROM blob WHERE oid = ?", file.oid)
-        return bytes(content)  # type: ignore[call-overload,no-any-return]
-
     def commit(
         self, repo: Repo, branch: str, edit: Edit, *, title: str, description: str, author: str, parent: str | None
     ) -> Revision:
@@ -181,7 +83,7 @@ class Store:
             if not rows:
                 raise revision_not_found(branch)
             branch_id, head = rows[0]
-            if parent is not None and not self._read_revision(head).id.startswith(parent.lower()):
+            if parent is not None and not self.past.revision(head).id.startswith(parent.lower()):
                 raise branch_moved()
             deleted = self._deleted(branch_id, edit)
             seq = self._revision(repo.id, head, title, description, author)
@@ -194,7 +96,7 @@ class Store:
             self._put(repo.id, branch_id, seq, edit.regular, edit.large)
             self._check_kinds(branch_id, [*edit.regular, *edit.large])
             db.execute("UPDATE branch SET head = ? WHERE id = ?", (seq, branch_id))
-        return self._read_revision(seq)
+        return self.past.revision(seq)
 
     def propose(
         self, repo: Repo, base: str, edit: Edit, *, title: str, description: str, author: str, parent: str | None
@@ -208,7 +110,7 @@ class Store:
 
     def squash(self, repo: Repo, branch: str, *, title: str, author: str) -> Revision:
         """One commit without a past in place of all of a branch. Refusal 404 for a missing branch."""
-        if branch not in self.branches(repo):
+        if branch not in self.past.branches(repo):
             raise revision_not_found(branch)
         with self._transaction() as db:
             branch_id = self._branch_id(repo.id, branch)
@@ -218,7 +120,7 @@ class Store:
                 (repo.id, seq, branch_id),
             )
             db.execute("UPDATE branch SET head = ? WHERE id = ?", (seq, branch_id))
-        return self._read_revision(seq)
+        return self.past.revision(seq)
 
     def _check_kinds(self, branch_id: int, added: list[str]) -> None:
         """Refusal 400 when a path would be a file and a directory, which no git tree holds."""
@@ -276,7 +178,7 @@ class Store:
 
     def create_branch(self, repo: Repo, name: str, start: Revision) -> None:
         """A new branch at a commit; it must not exist."""
-        files = self.files(repo, start, "", "", -1)
+        files = self.past.files(repo, start, "", "", -1)
         with self._transaction() as db:
             db.execute("INSERT INTO branch (repo_id, name, head) VALUES (?, ?, ?)", (repo.id, name, start.seq))
             branch_id = self._branch_id(repo.id, name)
@@ -301,9 +203,9 @@ class Store:
                 (repo.id, opened.number, title, description, author, opened.at_s, base),
             )
             if base is not None:
-                if base not in self.branches(repo):
+                if base not in self.past.branches(repo):
                     raise revision_not_found(base)
-                self.create_branch(repo, f"{PULL_REQUEST}{opened.number}", self.resolve(repo, base))
+                self.create_branch(repo, f"{PULL_REQUEST}{opened.number}", self.past.resolve(repo, base))
         return opened
 
     def discussion(self, repo: Repo, number: int) -> Discussion | None:
@@ -328,15 +230,11 @@ class Store:
             rows = self._all("SELECT id, name, head, shown FROM branch WHERE repo_id = ? AND head > shown", repo.id)
             for branch_id, name, head, shown in rows:
                 changed = self._all("SELECT DISTINCT path FROM version WHERE repo_id = ? AND seq > ?", repo.id, shown)
-                held = {str(path): self._entry(int(str(branch_id)), str(path)) for (path,) in changed}
+                held = {str(path): self.past.at_head(int(str(branch_id)), str(path)) for (path,) in changed}
                 written = tuple(file for file in held.values() if file)
                 removed = tuple(path for path, file in held.items() if not file)
                 behind.append(NotShown(repo, str(name), int(str(head)), written, removed))
         return behind
-
-    def _entry(self, branch_id: int, path: str) -> File | None:
-        rows = self._all(f"SELECT {_FILE} FROM entry WHERE (branch_id, path) = (?, ?)", branch_id, path)
-        return File(*rows[0]) if rows else None  # type: ignore[arg-type]
 
     def shown(self, branch: NotShown) -> None:
         """The plain files are what the branch was when it was found behind; it may have gone on since."""
@@ -348,8 +246,6 @@ class Store:
 
 
 _REPO = "id, kind, namespace, name, private, gated, created_s"
-_REVISION = "seq, id, parent, title, description, author, at_s"
-_FILE = "path, oid, size_bytes, sha256"
 
 
 def _repo(row: Sequence[object]) -> Repo:
