@@ -245,6 +245,51 @@ def test_a_delete_that_was_put_off_is_dropped_when_the_root_is_replaced(
     assert hub.repo.files == {**PUBLISHED, "incoming/other": b"other"}
 
 
+@pytest.mark.parametrize("is_busy", [False, True])  # others commit all the time
+def test_a_delete_that_was_put_off_leaves_what_somebody_put_in_the_place_meanwhile(
+    tmp_path: Path, drop: Path, *, is_busy: bool
+) -> None:
+    engine, hub = _published(tmp_path, drop)
+
+    def theirs(path: str) -> None:
+        hub.repo.apply("", "theirs", {path: b"theirs"}, [])
+
+    with engine.running() as running:
+        running.go_on(20.0)
+        if is_busy:
+            for _ in range(2):
+                theirs("elsewhere")
+                fill(drop, {"new": b"%d" % len(hub.repo.commits)})
+                running.worker._targets[0].rescan(engine.clock())
+                running.go_on(20.0)
+        (drop / "a").unlink()
+        (drop / "b").unlink()
+        hub.fail("commit", Fault(RetryableError("429: slow down", retry_after_s=100.0)))
+        running.worker._targets[0].rescan(engine.clock())
+        running.go_on(20.0)
+        theirs("incoming/a")
+        running.go_on(400.0)
+    assert hub.repo.files["incoming/a"] == b"theirs"
+    assert "incoming/b" not in hub.repo.files
+
+
+def test_a_file_whose_move_was_put_off_leaves_what_somebody_put_in_its_former_place(tmp_path: Path) -> None:
+    drop, hub = tmp_path / "drop", FakeHub()
+    fill(drop, {"a": b"old"})
+    engine = Engine(tmp_path, [target_spec(drop, on_delete="mirror", path_in_repo="{sha256:.8}/{name}")], hub)
+    with engine.running() as running:
+        running.go_on(20.0)
+        [former] = hub.repo.files
+        fill(drop, {"a": b"new"})
+        hub.fail("commit", Fault(RetryableError("429: slow down", retry_after_s=100.0)))
+        running.worker._targets[0].rescan(engine.clock())
+        running.go_on(20.0)
+        hub.repo.apply("", "theirs", {former: b"theirs"}, [])
+        running.go_on(400.0)
+    assert sorted(hub.repo.files.values()) == [b"new", b"theirs"]
+    assert hub.repo.files[former] == b"theirs"
+
+
 def test_an_unmounted_directory_below_the_root_that_cannot_be_listed_loses_nothing(tmp_path: Path, drop: Path) -> None:
     engine, hub = _published(tmp_path, drop)
     (drop / "d").chmod(0)

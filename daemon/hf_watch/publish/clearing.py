@@ -59,6 +59,24 @@ class Clearer:
             cleared.extend(self._cleared(each, each.origin, remote) if isinstance(each.origin, Found) else [each])
         return cleared
 
+    def still_ours(self, ready: Sequence[Ready]) -> list[Ready]:
+        """The same, asked anew, without deletes of what somebody else has put in the place of ours meanwhile."""
+        remote = self._remote({place for each in ready for place in _emptied(each)})
+        kept = [left for each in ready for left in self._still_ours(each, remote)]
+        self.recorder.flush()
+        return kept
+
+    def _still_ours(self, ready: Ready, remote: dict[str, RemoteFile]) -> Iterable[Ready]:
+        ours = self._ours(ready.origin, _emptied(ready), remote)
+        if isinstance(ready.operation, Staged):
+            yield replace(ready, clears=ours)
+        elif ours:
+            yield replace(ready, operation=Delete(ours[0]), clears=ours[1:])
+        elif isinstance(ready.origin, Lost):
+            self._leave(ready.origin, is_there=ready.operation.repo_path in remote)
+        elif not self.unanswered.may_yet_differ(ready.origin):
+            self.recorder.touch(ready.origin)
+
     def may_delete(self, lost: Lost) -> bool:
         """Whether the file is gone still, below the root it was in, and its place is left to nobody else."""
         target, path = lost.target, lost.waiting.path
@@ -113,3 +131,7 @@ class Clearer:
                 "warning", "path.kept", lost.waiting.path, "what the Hub holds there is not what was published"
             )
         self.recorder.forget(lost.target, lost.waiting.path)
+
+
+def _emptied(ready: Ready) -> tuple[str, ...]:
+    return tuple(each.repo_path for each in ready.operations if isinstance(each, Delete))

@@ -57,6 +57,7 @@ class Publisher:
         self._clock = clock
         self._observe = observe
         self._in_hand: list[Parcel] = []
+        self._has_waited = False  # long enough for others to commit
 
     @property
     def in_hand(self) -> int:
@@ -81,6 +82,15 @@ class Publisher:
         alone = [each for each in ordered if each.goes_alone]
         others = [each for each in ordered if not each.goes_alone]
         self._in_hand.extend(packed(part) for part in (alone, others) if part)
+
+    def look_again(self) -> None:
+        """After what is in hand has waited: leave deletes out whose files are not ours any more; HubError."""
+        if not self._has_waited:
+            return
+        for parcel in list(self._in_hand):
+            left = Parcel(parcel.id, tuple(self._clearer.still_ours(parcel.ready)))
+            self._in_hand[self._in_hand.index(parcel)] = left
+        self._has_waited = False
 
     def commit(self, attempt: int = 1) -> Receipt | None:
         """Commit what is in hand, one batch, and record what the Hub answered; None when no commit was made of it.
@@ -133,6 +143,7 @@ class Publisher:
         """What is sent with a parent is a repeat: it is prepared anew, for the Hub may hold some of it by now."""
         if self._unanswered.parent is None:
             self._in_hand.append(parcel)
+            self._has_waited = True
         else:
             self._ledger.batches.dropped(parcel.id)
             self._give_back(parcel)

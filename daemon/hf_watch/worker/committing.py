@@ -179,6 +179,7 @@ class Committer:
             self._take_in_hand(tell)
         if not self._publisher.in_hand:
             return
+        self._publisher.look_again()
         self._opener.look_for_others()
         if self._publisher.holds_refused():
             self._publisher.give_back()
