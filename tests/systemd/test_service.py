@@ -164,7 +164,7 @@ def test_at_rest_it_takes_next_to_nothing(serving: Serving) -> None:
     content = b"\1\2\3"  # for a text there are rules in memory, 50 MB, until none has come for a while
     serving.write("a.txt", content)
     serving.wait_until_held({"a.txt": content})
-    eventually(lambda: "all published" in serving.show("StatusText"), "it is at rest", 30.0)
+    eventually(lambda: "nothing waits" in serving.show("StatusText"), "it is at rest", 30.0)
     pid = serving.pid
     before_s, began = _cpu_s(serving, pid), time.monotonic()
     eventually(lambda: time.monotonic() - began >= 60.0, "a minute has passed", 90.0)

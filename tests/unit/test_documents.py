@@ -219,15 +219,6 @@ def test_readme_lists_every_metric() -> None:
     assert found[0] == metrics_table()
 
 
-def test_the_examples_of_monitoring_ask_for_metrics_that_there_are() -> None:
-    known = set(re.findall(r"`(hf_watch_\w+)`", metrics_table()))
-    files = list((ROOT / "systemd/monitoring").iterdir())
-    assert {file.suffix for file in files} == {".yml", ".json"}
-    for file in files:
-        asked = set(re.findall(r"hf_watch_\w+", file.read_text()))
-        assert {re.sub(r"_(bucket|sum|count)$", "", name) for name in asked} <= known, file.name
-
-
 def test_architecture_lists_every_room_with_its_job() -> None:
     found = ROOMS.search((ROOT / "ARCHITECTURE.md").read_text())
     assert found is not None

@@ -20,7 +20,7 @@ def _late(name: str, lag_s: float) -> TargetStatus:
 @pytest.mark.parametrize(
     ("workers", "said"),
     [
-        ([WorkerStatus("d", (_target("a"),))], "watching 1 folder, all published"),
+        ([WorkerStatus("d", (_target("a"),))], "watching 1 folder, nothing waits"),
         (
             [
                 WorkerStatus("d", (_target("a", waiting=10, in_flight=1), _target("b")), None, False, NOW + 40, NOW),
@@ -34,7 +34,7 @@ def _late(name: str, lag_s: float) -> TargetStatus:
         ),
         (
             [WorkerStatus("hf://d", (_target("a"),), reason="401: no", is_refused=True)],
-            "watching 1 folder, all published; hf://d: 401: no",
+            "watching 1 folder, nothing waits; hf://d: 401: no",
         ),
         (
             [WorkerStatus("d", (_late("a", 301.0), _late("b", 400.0), _late("c", -5.0)))],

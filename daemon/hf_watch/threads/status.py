@@ -104,7 +104,7 @@ def sentence(workers: Sequence[WorkerStatus], now: float, max_lag_s: float, cloc
     if lost:
         said += f", {lost} missing"
     waiting = sum(worker.waiting() for worker in workers)
-    said += f", {counted(waiting, 'file')} waiting" if waiting else ", all published"
+    said += f", {counted(waiting, 'file')} waiting" if waiting else ", nothing waits"
     if commits := [worker.committed_at for worker in workers if worker.committed_at is not None]:
         said += f", last commit {clock_time(max(commits))}"
     nexts = [max(worker.next_due, worker.not_before) for worker in workers if worker.next_due is not None]
