@@ -12,12 +12,13 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from hf_watch.local_hub import Faults, LocalHub
+from tests.running import running
 from tests.steered import Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, ConsoleMessage, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
     from tests.running import Running
 
@@ -28,6 +29,7 @@ FLAGS = (
 )  # fmt: skip
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 PATIENCE_MS = 60_000
+OPEN = {"HF_WATCH_HTTP__LISTEN": "127.0.0.1:0", "HF_WATCH_COMMIT__PER_HOUR": "0"}
 TOOK_IT_ILL = ("status of 4", "status of 5")  # a refusal that the page shows is logged by the browser, too
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -57,22 +59,35 @@ class World:
     @contextmanager
     def shown(self, *, env: dict[str, str] | None = None, **context: Any) -> Iterator[Page]:
         """The daemon runs, and a page of its own shows it."""
-        more = {
-            "HF_WATCH_HTTP__LISTEN": "127.0.0.1:0",
-            "HF_WATCH_ALLOW_PUBLIC": "true",
-            "HF_WATCH_COMMIT__PER_HOUR": "0",
-        }
-        with self.place.running(env={**self.place.env, **more, **(env or {})}) as daemon:
-            self.daemon = daemon
-            [started] = daemon.wait_for("page.started")
-            with self._page(**context) as page:
-                page.goto(started["url"])
-                yield page
-            assert daemon.stop() == 0
+        more = {**self.place.env, **OPEN, "HF_WATCH_ALLOW_PUBLIC": "true", **(env or {})}
+        with self.place.running(env=more) as daemon, self._shown(daemon, **context) as page:
+            yield page
 
     @contextmanager
-    def _page(self, **context: Any) -> Iterator[Page]:
+    def shown_of(self, configuration: str) -> Iterator[Page]:
+        """The same of a daemon with this configuration."""
+        (self.place.directory / "hf-watch.toml").write_text(configuration)
+        arguments = ["run", "--config", "hf-watch.toml", "--state-dir", str(self.place.state_dir)]
+        log = self.place.directory / "log-of-configuration"
+        with running(arguments, {**self.place.env, **OPEN}, log) as daemon, self._shown(daemon) as page:
+            yield page
+
+    @contextmanager
+    def _shown(self, daemon: Running, **context: Any) -> Iterator[Page]:
+        self.daemon = daemon
+        [started] = daemon.wait_for("page.started")
+        with self._page(started["url"], **context) as page:
+            page.goto(started["url"])
+            yield page
+        assert daemon.stop() == 0
+
+    @contextmanager
+    def _page(self, url: str, **context: Any) -> Iterator[Page]:
         complaints: list[str] = []
+
+        def see(request: Request) -> None:
+            if not request.url.startswith(url):
+                complaints.append(f"it asks for what is not its own: {request.url}")
 
         def hear(message: ConsoleMessage) -> None:
             if message.type == "error" and not any(words in message.text for words in TOOK_IT_ILL):
@@ -82,6 +97,7 @@ class World:
         made.set_default_timeout(PATIENCE_MS)
         page = made.new_page()
         page.on("console", hear)
+        page.on("request", see)
         page.on("filechooser", lambda _: None)  # from now on they are caught: asked for later it may come too late
         page.on("pageerror", lambda error: complaints.append(str(error)))
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, ClassVar
 
@@ -55,6 +56,7 @@ def test_a_dropped_file_becomes_a_commit_whose_link_shows_its_bytes(world: World
         assert address is not None
         assert page.context.request.get(address).body() == content
         expect(page.locator("#commits li")).to_have_count(1)
+        expect(page.locator("#commits li a")).to_have_attribute("href", commit.url)
     assert world.read("data.bin") == content
     assert (world.place.drop / "data.bin").read_bytes() == content
 
@@ -68,7 +70,11 @@ def test_a_folder_of_two_hundred_files_keeps_its_shape(world: World, tmp_path: P
         expect(page.locator("#health")).to_have_text("healthy")
         drag(page, tmp_path / "run 7")
         expect(page.locator("#drop-sum")).to_have_text("200 of 200 on the Hub")
-        expect(page.locator("#charts figcaption").first).to_contain_text("Files published (up to")
+        for number, (title, shape) in enumerate((("Files", ".bar"), ("Content", ".bar"), ("From change", ".dot"))):
+            figure = page.locator("#charts figure").nth(number)
+            expect(figure.locator("figcaption")).to_contain_text(title)
+            expect(figure.locator("figcaption")).to_contain_text("(up to")
+            expect(figure.locator(shape)).not_to_have_count(0)
         picture(page, "folder")
     assert len(held(world.hub)) == 200
     assert world.read("run 7/part3/198.txt") == b"198"
@@ -101,6 +107,69 @@ def test_what_the_hub_refuses_is_shown_with_its_reason_and_tried_again(world: Wo
         expect(page.locator("#health")).to_have_text("healthy")
         expect(page.locator("#aside")).to_have_text("Nothing is set aside.")
     assert world.read("bad.csv") == b"1,2"
+
+
+def test_what_is_late_is_said_with_why(world: World) -> None:
+    world.faults.add("/commit/", Fault(status=503), times=None)
+    with world.shown(env={"HF_WATCH_HEALTH__MAX_LAG_S": "1"}) as page:
+        expect(page.locator("#health")).to_have_text("healthy")
+        (world.place.drop / "late.csv").write_text("1,2")
+        expect(page.locator("#health")).to_have_text("late")
+        expect(page.locator("#problem-list")).to_contain_text("s behind, 1 s are allowed")
+        expect(page.locator("#targets")).to_contain_text("waits: 503")
+        expect(page).to_have_title("(late) hf-watch")
+        picture(page, "late")
+        world.faults.clear()
+        expect(page.locator("#health")).to_have_text("healthy")
+        expect(page.locator("#problems")).to_be_hidden()
+    assert world.read("late.csv") == b"1,2"
+
+
+TWO_TARGETS = """
+[[target]]
+source = "one"
+dest = "hf://datasets/acme/drop/one"
+allow_public = true
+[[target]]
+source = "two"
+dest = "hf://datasets/acme/drop/two"
+allow_public = true
+"""
+
+
+def test_what_is_dropped_goes_to_the_target_that_was_chosen_and_is_seen_on_its_way(
+    world: World, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        (world.place.directory / name).mkdir()
+    (tmp_path / "data.bin").write_bytes(bytes(3_000_000))
+    world.faults.add("/commit/", Fault(hang=True))
+    with world.shown_of(TWO_TARGETS) as page:
+        expect(page.locator(".card")).to_have_count(2)
+        _slow_down(page, bytes_per_s=1_000_000)
+        page.get_by_label("into").select_option("two")
+        drag(page, tmp_path / "data.bin")
+        row = page.locator("#drops li")
+        expect(row).to_contain_text(re.compile(r"sending, [1-9][0-9]? %"))
+        assert 0.0 < float(row.locator("progress").get_attribute("value") or 0.0) < 1.0
+        expect(row).to_contain_text("waiting for its commit")
+        expect(row.locator("progress")).to_be_visible()
+        assert row.locator("a").count() == 0
+        eventually(lambda: world.faults.met, "the commit is under way")
+        world.faults.release()
+        expect(row.get_by_role("link", name="commit")).to_be_visible()
+        expect(row.locator("progress")).to_be_hidden()
+    assert [each for each in world.hub.files("dataset", "acme/drop") if each.endswith(".bin")] == ["two/data.bin"]
+
+
+def _slow_down(page: Page, bytes_per_s: int) -> None:
+    """What the page sends goes no faster."""
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.send(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_s},
+    )
 
 
 def test_pause_and_resume(world: World) -> None:

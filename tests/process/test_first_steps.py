@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx2
 import pytest
 
 from tests.running import environment, run, running
@@ -13,6 +16,7 @@ from tests.running import environment, run, running
 if TYPE_CHECKING:
     from hf_watch.local_hub import LocalHub
 
+ROOT = Path(__file__).parents[2]
 DEST = "hf://datasets/acme/drop/incoming"
 
 
@@ -22,6 +26,24 @@ def _drop(tmp_path: Path) -> Path:
     drop.mkdir()
     (drop / "a.csv").write_text("1")
     return drop
+
+
+def test_make_demo_watches_a_directory_and_shows_the_page(tmp_path: Path) -> None:
+    made = ["make", "--dry-run", "demo", f"DEMO_DIR={tmp_path}/demo", "DEMO_PAGE=127.0.0.1:0"]
+    said = subprocess.run(made, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    [command] = [line for line in said if "hf-watch run" in line]
+    (tmp_path / "demo" / "drop").mkdir(parents=True)
+    words = shlex.split(command)
+    settings = dict(word.split("=", 1) for word in words[: words.index(".venv/bin/hf-watch")])
+    arguments = words[words.index(".venv/bin/hf-watch") + 1 :]
+    with running(arguments, environment("", tmp_path, **settings), tmp_path / "log") as daemon:
+        [started] = daemon.wait_for("page.started")
+        daemon.wait_for("service.started")
+        (tmp_path / "demo" / "drop" / "a.txt").write_text("a")
+        daemon.wait_for("commit.recorded")
+        assert (tmp_path / "demo/hub/repos/datasets/demo/drop/main/a.txt").read_text() == "a", "where the demo says"
+        assert httpx2.get(started["url"], timeout=60.0).status_code == 200
+        assert daemon.stop() == 0
 
 
 def test_without_a_token_check_plan_and_explain_tell_what_they_can(hub: LocalHub, drop: Path, tmp_path: Path) -> None:

@@ -115,6 +115,41 @@ def test_foreign_hosts_and_origins_and_paths_that_lead_out_are_refused(tmp_path:
         page.publishes_on("on.txt")
 
 
+def test_every_answer_lets_the_page_use_its_own_and_nothing_of_others(tmp_path: Path, hub: LocalHub) -> None:
+    with _opened(tmp_path, hub) as page:
+        answers = [
+            page.http.get("/"), page.http.get("/page.js"), page.http.get("/v1/status"), page.http.get("/metrics"),
+            page.http.get("/nothing"), page.http.get("/", headers={"Host": "evil.example"}), page.upload("../out"),
+            page.upload("a.txt"), page.http.options("/v1/pause"), page.http.post("/v1/pause", content=b"{"),
+        ]  # fmt: skip
+    assert {each.status_code for each in answers} == {200, 400, 404, 405, 421, 422}
+    for answer in answers:
+        rules = dict(each.strip().split(" ", 1) for each in answer.headers["Content-Security-Policy"].split(";"))
+        assert rules.pop("default-src") == "'none'"
+        assert set(rules.values()) <= {"'self'", "'none'"}
+        assert {"base-uri", "form-action", "frame-ancestors"} <= rules.keys()
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert not any(name.lower().startswith("access-control-") for name in answer.headers)
+
+
+def test_nothing_that_is_done_is_done_by_asking(tmp_path: Path, hub: LocalHub) -> None:
+    with _opened(tmp_path, hub) as page:
+        (page.place.drop / "a.txt").write_text("a")
+        page.daemon.wait_for("commit.recorded")
+        before = page.http.get("/v1/status").json()["targets"][0]["state"]
+        paths = page.http.get("/v1/openapi.json").json()["paths"]
+        done = [path for path, found in paths.items() if "post" in found]
+        assert {"/v1/pause", "/v1/resume", "/v1/retry", "/v1/flush", "/v1/confirm-deletes", "/v1/reload"} < set(done)
+        assert {"/v1/upload", "/v1/fetch"} < set(done)
+        for path in done:
+            assert paths[path].keys() == {"post"}
+            for method in ("GET", "HEAD", "PUT", "DELETE"):
+                asked = {"target": "drop", "path": "b.txt", "url": "https://example.org/b.txt"}
+                assert page.http.request(method, path, params=asked).status_code == 405, (method, path)
+        assert page.http.get("/v1/status").json()["targets"][0]["state"] == before
+        assert {each.name for each in page.place.drop.iterdir()} == {"a.txt"}
+
+
 def test_an_upload_is_whole_or_not_there_and_within_its_bounds(tmp_path: Path, hub: LocalHub) -> None:
     with _opened(tmp_path, hub, HF_WATCH_HTTP__MAX_UPLOAD_BYTES="1000000000") as page:
         head = f"POST /v1/upload?target=drop&path=big HTTP/1.1\r\nHost: {page.netloc}\r\n"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from importlib import resources
 
 import pytest
 
@@ -10,10 +12,24 @@ from hf_watch.ledger.records import Made
 from hf_watch.page.drops import Drop, Drops
 from hf_watch.page.fetching import is_public
 from hf_watch.page.recent import Minute, Recent, Totals, past_minutes
+from hf_watch.page.routes import FILES
 from hf_watch.settings.values import split_address
 from hf_watch.threads.measured import Delivery, Published, SetAside, Skipped
 
 DELIVERY = Delivery("drop", "a.txt", "in/a.txt", 3, is_delete=False, settle_s=1.0, queue_s=1.0, visible_s=2.0)
+
+
+def test_the_page_is_made_of_its_own_files_alone() -> None:
+    for name, _ in FILES.values():
+        text = resources.files("hf_watch.page").joinpath("static", name).read_text()
+        named = set(re.findall(r"(?:https?:)?//[\w.]+\.\w+[^\s\"'`]*", text)) - {"http://www.w3.org/2000/svg"}
+        assert not named, name
+        assert not re.search(r"@import|url\(", text), name
+        assert set(re.findall(r"^import .* from \"(.*)\";$", text, re.MULTILINE)) <= FILES.keys()
+    page = resources.files("hf_watch.page").joinpath("static", "index.html").read_text()
+    asked = set(re.findall(r"(?:src|href)=\"([^\"#]+)\"", page))
+    assert asked == FILES.keys() - {"/", "/chart.js", "/drop.js"}
+    assert not re.search(r"<script(?![^>]*src=)|<style|\son\w+=|\sstyle=", page), "the policy would not let it"
 
 
 @pytest.mark.parametrize(
