@@ -29,7 +29,7 @@ def churn(ledger: Ledger, *, rounds: int, files: int, first: int = 0) -> None:
         batch = f"{number:032}"
         ledger.batches.intend(batch, root.destination_id, [Intended(root, path, path, DIGEST, 1) for path in paths], 1)
         ledger.files.record(root, [Recorded(path, path, Fingerprint(1, 2, 3, 4), DIGEST, 1) for path in paths])
-        ledger.batches.recorded(batch, root, f"{number:040}", f"{number:040}")
+        ledger.batches.recorded(batch, f"{number:040}")
         for path in paths[:10]:
             ledger.quarantine.set_aside(root, path, None, "a reason")
         ledger.files.record(root, [], paths)

@@ -156,6 +156,10 @@ class FakeHub:
         self._called("find")
         return next((commit.id for commit in self.repo.commits if commit.batch_id == batch_id), None)
 
+    def recent(self) -> list[str]:
+        self._called("recent")
+        return [*(commit.id for commit in reversed(self.repo.commits)), "0" * 40]
+
     def paths_info(self, repo_paths: Sequence[str]) -> list[RemoteFile]:
         self._called("paths_info")
         return [self._remote(path, self.repo.files[path]) for path in repo_paths if path in self.repo.files]

@@ -83,7 +83,7 @@ class FakeSide:
         self.fake.fail("commit", lost_answer())
 
     def refuse(self, calls: int) -> None:
-        for verb in ("head", "check_write", "find", "paths_info", "stage", "commit"):
+        for verb in ("head", "check_write", "find", "recent", "paths_info", "stage", "commit"):
             self.fake.fail(verb, *[Fault(RetryableError("503: Service Unavailable"))] * calls)
 
     def recover(self) -> None:

@@ -100,6 +100,9 @@ class MortalHub:
     def find(self, batch_id: str) -> str | None:
         return self._lived(lambda: self._hub.find(batch_id))
 
+    def recent(self) -> list[str]:
+        return self._lived(self._hub.recent)
+
     def paths_info(self, repo_paths: Sequence[str]) -> list[RemoteFile]:
         return self._lived(lambda: self._hub.paths_info(repo_paths))
 

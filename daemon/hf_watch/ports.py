@@ -82,6 +82,9 @@ class Hub(Protocol):
     def find(self, batch_id: str) -> str | None:
         """The id of the commit that was made of this batch, looked for among the most recent ones."""
 
+    def recent(self) -> list[str]:
+        """The ids of the branch's most recent commits, whoever made them, the newest first."""
+
     def paths_info(self, repo_paths: Sequence[str]) -> list[RemoteFile]:
         """What the branch holds at these paths; what it does not hold is missing from the answer."""
 

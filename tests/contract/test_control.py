@@ -92,7 +92,7 @@ def _fill_ledger(seat: Seat, aside: dict[str, str], commits: int = 0) -> None:
             ledger.quarantine.set_aside(root, path, None, reason)
         for number in range(commits):
             ledger.batches.intend(f"batch{number}", root.destination_id, [Intended(root, "a", "in/a", DIGEST, 1)], 10)
-            ledger.batches.recorded(f"batch{number}", root, f"{number:040x}", f"{number:040x}")
+            ledger.batches.recorded(f"batch{number}", f"{number:040x}")
 
 
 def test_the_quarantine_comes_page_by_page_and_each_path_once(seat: Seat) -> None:

@@ -109,7 +109,7 @@ def test_what_the_ledger_knows_is_told_where_the_worker_has_nothing_to_say(seat:
         ledger.batches.intend("batch", root.destination_id, [Intended(root, "p", "in/p", DIGEST, 1)], 10)
         for path in ("p", "d/p"):
             ledger.files.record(root, [Recorded(path, f"in/{path}", Fingerprint(1, 5, 3, 4), DIGEST, 1)])
-        ledger.batches.recorded("batch", root, "c" * 40, "c" * 40)
+        ledger.batches.recorded("batch", "c" * 40)
         assert _said(seat, "q") == ("quarantined", None, None, "it is set aside: too odd")
         assert _said(seat, "p")[:1] == ("published",)
         assert "at in/p with commit " + "c" * 40 in _said(seat, "p")[3]

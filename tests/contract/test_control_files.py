@@ -61,7 +61,7 @@ def _published(seat: Seat, paths: Iterable[str]) -> None:
             "batch", root.destination_id, [Intended(root, path, "x", DIGEST, 1) for path in paths], 10
         )
         ledger.files.record(root, [Recorded(path, "in/x", Fingerprint(1, 5, 3, 4), DIGEST, 1) for path in paths])
-        ledger.batches.recorded("batch", root, "c" * 40, "c" * 40)
+        ledger.batches.recorded("batch", "c" * 40)
 
 
 def _set_aside(seat: Seat, paths: Iterable[str]) -> None:

@@ -129,6 +129,12 @@ def test_a_batch_is_found_by_its_id(subject: Subject) -> None:
     assert subject.hub.find("f" * 16) is None
 
 
+def test_the_most_recent_commits_come_first(subject: Subject) -> None:
+    before = subject.hub.head()
+    made = [subject.put({name: SMALL}).commit for name in "abc"]
+    assert subject.hub.recent()[:4] == [*reversed(made), before]
+
+
 def test_a_tree_is_all_below_a_directory(subject: Subject) -> None:
     subject.put({"in/a": SMALL, "in/deeper/b": SMALL, "inside": SMALL})
     assert sorted(file.repo_path for file in subject.hub.tree("in")) == ["in/a", "in/deeper/b"]
@@ -147,6 +153,7 @@ def test_a_missing_repo_is_a_missing_repo_everywhere(subject: Subject) -> None:
         subject.missing.check_write,
         lambda: subject.missing.stage([subject.upload("a", SMALL)]),
         lambda: subject.missing.find("x"),
+        subject.missing.recent,
         lambda: subject.missing.paths_info(["a"]),
         lambda: list(subject.missing.tree("")),
     ):

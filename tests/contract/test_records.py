@@ -43,7 +43,7 @@ class Book:
         self.intend(name, contents, root)
         self.record({path: digest for path, digest in contents.items() if digest is not None}, root)
         self.ledger.files.record(root, [], [path for path, digest in contents.items() if digest is None])
-        self.ledger.batches.recorded(name, root, name, name)
+        self.ledger.batches.recorded(name, name)
 
     def intend(self, name: str, contents: dict[str, Digest | None], root: Root | None = None) -> None:
         root = root or self.root

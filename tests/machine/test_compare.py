@@ -75,6 +75,60 @@ def test_what_somebody_changed_is_seen_before_our_next_commit_would_hide_it(engi
     assert hub.repo.files == {**PUBLISHED, "incoming/more": b"more"}
 
 
+def test_what_somebody_committed_a_moment_before_our_commit_is_not_hidden_by_it(engine: Engine, tmp_path: Path) -> None:
+    hub = _hub(engine)
+
+    def commit_before(verb: str) -> None:
+        if verb == "commit" and len(hub.repo.commits) == 1:
+            hub.repo.apply("", "theirs", {"incoming/b": b"edited"}, ["incoming/a"])
+
+    hub.on_call = commit_before
+    fill(tmp_path / "drop", {"more": b"more"})
+    engine.sync()
+    engine.sync()
+    assert hub.repo.files == {**PUBLISHED, "incoming/more": b"more"}
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_others_are_looked_for_later_where_that_was_not_possible_after_a_commit(
+    engine: Engine, tmp_path: Path, *, is_restarted: bool
+) -> None:
+    hub = _hub(engine)
+    hub.calls.clear()
+    hub.fail("recent", *[Fault(RetryableError("503: Service Unavailable"))] * 2)
+
+    def commit_before(verb: str) -> None:
+        if verb == "commit" and len(hub.repo.commits) == 1:
+            hub.repo.apply("", "theirs", {}, ["incoming/a"])
+
+    hub.on_call = commit_before
+    fill(tmp_path / "drop", {"more": b"more"})
+    with engine.running() as running:
+        while "recent" not in hub.calls:
+            running.turn()
+        if not is_restarted:
+            running.go_on(60.0)
+    if is_restarted:
+        hub.script.clear()
+        with engine.running() as running:
+            running.go_on(60.0)
+    assert hub.repo.files == {**PUBLISHED, "incoming/more": b"more"}
+
+
+def test_a_kill_right_after_a_commit_costs_one_question_and_no_comparison(engine: Engine, tmp_path: Path) -> None:
+    hub = _hub(engine)
+    hub.calls.clear()
+    hub.fail("recent", Fault(RetryableError("503: Service Unavailable")))
+    fill(tmp_path / "drop", {"more": b"more"})
+    with engine.running() as running:
+        while "recent" not in hub.calls:
+            running.turn()
+    for calls in (["check_write", "head", "recent"], ["check_write", "head"]):
+        hub.calls.clear()
+        engine.sync()
+        assert hub.calls == calls
+
+
 def test_where_others_commit_all_the_time_they_are_compared_once_an_hour_and_at_the_next_start(
     engine: Engine, tmp_path: Path
 ) -> None:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from hf_watch.ledger.rows import Root
 
 NAME = "ledger.sqlite3"
 
@@ -134,9 +133,9 @@ class FullWhenAnswered(Ledger):
         rooms = iter([_no_room(1_000)])
 
         class Answered(Batches):
-            def recorded(self, batch_id: str, root: Root, commit: str | None, head: str) -> None:
+            def recorded(self, batch_id: str, commit: str | None) -> None:
                 with next(rooms, nullcontext()):
-                    super().recorded(batch_id, root, commit, head)
+                    super().recorded(batch_id, commit)
 
         self.batches = Answered(self._connection, time.time)
 

@@ -229,7 +229,7 @@ def test_few_unknown_files_are_not_worth_asking_about(tmp_path: Path, drop: Path
     fill(drop, numbered(50))
     hub = FakeHub()
     Engine(tmp_path, [target_spec(drop)], hub).sync()
-    assert hub.calls == [*START_UP_PROBES, "stage", "commit"]
+    assert hub.calls == [*START_UP_PROBES, "stage", "commit", "recent"]
 
 
 def test_a_large_file_is_handed_over_by_its_path(tmp_path: Path, drop: Path) -> None:

@@ -75,7 +75,7 @@ COMMIT_FAULTS = [
     Fault(AmbiguousError("504: Gateway Time-out"), late=True),
     lost_answer(),
 ]
-OTHER_VERBS = ["head", "check_write", "find", "paths_info", "tree", "stage"]
+OTHER_VERBS = ["head", "check_write", "find", "recent", "paths_info", "tree", "stage"]
 
 
 class WatchedHub(FakeHub):

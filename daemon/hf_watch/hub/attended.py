@@ -53,6 +53,10 @@ class AttendedHub:
         with self._call():
             return self._hub.find(batch_id)
 
+    def recent(self) -> list[str]:
+        with self._call():
+            return self._hub.recent()
+
     def paths_info(self, repo_paths: Sequence[str]) -> list[RemoteFile]:
         with self._call():
             return self._hub.paths_info(repo_paths)

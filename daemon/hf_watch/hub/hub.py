@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import quote
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants, get_token
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from hf_watch.model import Batch, Destination, Upload
 
 PATHS_PER_CALL: Final = 500  # the server answers 413 above 1,000
-RECENT_COMMITS: Final = 50  # how far back a lost commit is looked for
+RECENT_COMMITS: Final = 50  # how far back a lost commit, or one of somebody else, is looked for
 BEING_CREATED: Final = "conflicting operation"  # a 409 that is not about a repo that exists already
 STATIC_SPACE: Final = "static"  # a Space needs an SDK; this one runs nothing
 
@@ -157,14 +157,21 @@ class HubClient:
         return Receipt(head=info.oid, commit=info.oid, url=str(info.commit_url))
 
     def find(self, batch_id: str) -> str | None:
+        found = (each for each in self._recent() if _description(batch_id) in each["message"])
+        return next((str(each["id"]) for each in found), None)
+
+    def recent(self) -> list[str]:
+        return [str(each["id"]) for each in self._recent()]
+
+    def _recent(self) -> list[dict[str, Any]]:
         url = f"{self._url}/api/{self._repo_type}s/{self._repo_id}/commits/{quote(self._revision, safe='')}"
         with self._call(Phase.READING):
             answer = get_session().get(
                 url, params={"limit": RECENT_COMMITS}, headers=self._api._build_hf_headers()  # noqa: SLF001  no public name
             )  # fmt: skip
             hf_raise_for_status(answer)
-            commits = answer.json()
-        return next((str(each["id"]) for each in commits if _description(batch_id) in each["message"]), None)
+            commits: list[dict[str, Any]] = answer.json()
+        return commits
 
     def paths_info(self, repo_paths: Sequence[str]) -> list[RemoteFile]:
         found: list[RemoteFile] = []

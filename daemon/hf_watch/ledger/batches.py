@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from hf_watch.ledger import files, roots
+from hf_watch.ledger import files
 
 if TYPE_CHECKING:
     import sqlite3
@@ -37,14 +37,13 @@ class Batches:
             db.executemany("INSERT OR REPLACE INTO part (root_id, batch, files) VALUES (?, ?, ?)", parts)
             files.intend(db, number, intended)
 
-    def recorded(self, batch_id: str, root: Root, commit: str | None, head: str) -> None:
-        """A batch was answered: it is no open intent any more, and the branch's head is known unless in doubt."""
+    def recorded(self, batch_id: str, commit: str | None) -> None:
+        """A batch was answered: it is no open intent any more."""
         with self._connection.transaction() as db:
             if commit is None:
                 db.execute("DELETE FROM batch WHERE id = ?", (batch_id,))
             else:
                 db.execute("UPDATE batch SET commit_id = ? WHERE id = ?", (commit, batch_id))
-            roots.move_head(db, root, head)
             _forget_commits(db)
 
     def found(self, batch_id: str, commit: str) -> None:

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from hf_watch.ledger.rows import Root, signed
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from hf_watch.ledger.connection import Connection
     from hf_watch.model import Destination
 
@@ -66,12 +64,12 @@ class Roots:
         return int(row[0]) if row is not None else None
 
     def head(self, root: Root) -> str | None:
-        """The branch's head as it was last seen or made; None when its rows are to be compared with it."""
+        """The commit up to which the branch was seen to hold nothing unknown; None when its rows are to be compared."""
         (head,) = self._connection.row("SELECT head FROM destination WHERE id = ?", (root.destination_id,))
         return str(head) if head is not None else None
 
     def see_head(self, root: Root, head: str) -> None:
-        """Remember the branch's head: the root's rows have been compared with it, or were committed in it."""
+        """Remember the branch's head: the root's rows have been compared with it, or all since the last one is ours."""
         with self._connection.transaction() as db:
             db.execute("UPDATE destination SET head = ? WHERE id = ?", (head, root.destination_id))
 
@@ -79,11 +77,6 @@ class Roots:
         """Somebody else committed: the rows are to be compared with the branch, whatever is committed until then."""
         with self._connection.transaction() as db:
             db.execute("UPDATE destination SET head = NULL WHERE id = ?", (root.destination_id,))
-
-
-def move_head(db: sqlite3.Connection, root: Root, head: str) -> None:
-    """A commit was made on what was seen, as a part of another table's transaction: a doubt remains."""
-    db.execute("UPDATE destination SET head = ? WHERE id = ? AND head IS NOT NULL", (head, root.destination_id))
 
 
 def _is_mapped(mapping: str) -> bool:

@@ -188,8 +188,7 @@ class Publisher:
     def _record(self, parcel: Parcel, receipt: Receipt) -> None:
         for target in {id(each.origin.target): each.origin.target for each in parcel.ready}.values():
             self._record_target(target, [each.origin for each in parcel.ready if each.origin.target is target], receipt)
-        root = parcel.ready[0].origin.target.root
-        self._ledger.batches.recorded(parcel.id, root, receipt.commit, receipt.head)
+        self._ledger.batches.recorded(parcel.id, receipt.commit)
         self._unanswered.made_up_for()
         self.files += len(parcel.ready)
         self.size_bytes += parcel.size_bytes

@@ -109,7 +109,7 @@ class Committer:
 
     def _next_due(self, *, is_ending: bool) -> float | None:
         """When the next commit would go if the Hub and the budget let it."""
-        if self.has_in_hand:
+        if self.has_in_hand or self._opener.is_behind:
             return 0.0
         dues = [due for target in self._targets if (due := target.next_due()) is not None]
         overtaken = None if is_ending else self._unanswered.next_overtaken()
@@ -175,15 +175,13 @@ class Committer:
     def _make_commit(self, tell: Tell) -> None:
         if self._opener.look_again() and self._publisher.holds_refused():
             self._publisher.give_back()
+        if self._opener.is_behind:
+            self._opener.look_for_others()
         if not self._publisher.in_hand:
             self._take_in_hand(tell)
         if not self._publisher.in_hand:
             return
         self._publisher.look_again()
-        self._opener.look_for_others()
-        if self._publisher.holds_refused():
-            self._publisher.give_back()
-            return
         files, held_bytes = self._publisher.next_batch()
         began = self._clock()
         try:
@@ -196,6 +194,7 @@ class Committer:
             return
         self._pacing.committed(files, held_bytes, self._clock() - began)
         self._recovery.works()
+        self._opener.look_for_others()
 
     def _take_in_hand(self, tell: Tell) -> None:
         if self._unanswered.look_for_overtaken():

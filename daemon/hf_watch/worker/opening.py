@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from hf_watch.targets.target import Target
 
 COMPARE_AGAIN_S = 3600.0  # where others commit all the time, too: a thousand files a request
-FRESH_S = 1.0  # a head seen so long ago will do
 LOOK_AGAIN_S = 60.0  # a repo that is made public gets no more than a minute of what was not meant for it
 PUBLIC_REASON = "everybody may read this repo: make it private, or add `allow_public = true` to the target's table"
 
@@ -33,8 +32,7 @@ class Looked:
 
     again_at: float = 0.0  # who may read the repo
     compare_at: float = 0.0  # what others made of the branch
-    head: str = ""
-    head_at: float = -FRESH_S
+    is_behind: bool = False  # we committed since others' commits were last looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +59,10 @@ class Opener:
         head = self._state().head
         root = self.targets[0].root
         unheard = self.ledger.batches.unanswered(root)
-        if self.verify or head != self.ledger.roots.head(root) or any(self.hub.find(each) for each in unheard):
+        if self.verify or any(self.hub.find(each) for each in unheard):
             self._compare_at(head)
+        elif head != self.ledger.roots.head(root):
+            self._catch_up(head)
         self.unanswered.suspect(unheard)
 
     def look_again(self) -> bool:
@@ -72,24 +72,39 @@ class Opener:
         self._see(self.hub.state())
         return True
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether what others may have committed below our last commit is still to be looked for."""
+        return self.looked.is_behind
+
     def look_for_others(self) -> None:
-        """Right before a commit: one on top of another's would hide it from the next start.
+        """Right after a commit: what others committed in between lies below ours, which hides it from the next start.
 
         What others changed is compared, once an hour at the most; until then the ledger remembers that it is to be.
         """
-        root, now = self.targets[0].root, self.clock()
-        known = self.ledger.roots.head(root)
-        is_early = now < self.looked.compare_at
-        if known is None and is_early:
-            return
-        if self.looked.head != known or now - self.looked.head_at >= FRESH_S:
-            self._see(self.hub.state())
-        if self.looked.head == known or self.ledger.batches.made(self.looked.head):
-            return
-        if is_early:
-            self.ledger.roots.doubt_head(root)
+        self.looked.is_behind = True  # until the Hub has answered
+        root, is_early = self.targets[0].root, self.clock() < self.looked.compare_at
+        if self.ledger.roots.head(root) is not None or not is_early:
+            newest = self.hub.recent()
+            if self._are_ours(newest):
+                self.ledger.roots.see_head(root, newest[0])
+            elif is_early:
+                self.ledger.roots.doubt_head(root)
+            else:
+                self._compare_at(newest[0])
+        self.looked.is_behind = False
+
+    def _catch_up(self, head: str) -> None:
+        """At a start: a process that was killed after its commit had no time to look what lies below it."""
+        if self.ledger.batches.made(head) and self._are_ours(self.hub.recent()):
+            self.ledger.roots.see_head(self.targets[0].root, head)
         else:
-            self._compare_at(self.looked.head)
+            self._compare_at(head)
+
+    def _are_ours(self, newest: Sequence[str]) -> bool:
+        """Whether we made all commits since the head that the ledger knows."""
+        known = self.ledger.roots.head(self.targets[0].root)
+        return known in newest and all(self.ledger.batches.made(each) for each in newest[: newest.index(known)])
 
     def next_look(self) -> float | None:
         """When to ask again for targets that may not publish what everybody may read; None when there are none."""
@@ -102,7 +117,6 @@ class Opener:
 
     def _see(self, state: RepoState) -> None:
         """Let every target publish, or refuse it, by what the repo is now."""
-        self.looked.head, self.looked.head_at = state.head, self.clock()
         self.looked.again_at = self.clock() + LOOK_AGAIN_S
         for target in self.targets:
             is_refused = state.is_public and not target.spec.allow_public
