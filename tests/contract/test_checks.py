@@ -37,7 +37,7 @@ def test_a_root_each_takes_an_instance(tmp_path: Path) -> None:
     for roots, level in ((1, Level.OK), (allowed // 2 + 1, Level.WARN), (allowed + 1, Level.FAIL)):
         _, instances, _ = checks.watch_limits([target_spec(tmp_path)] * roots)
         assert (instances.name, instances.level) == ("inotify instances", level)
-        assert instances.text == f"{roots} watched roots, {allowed} allowed"
+        assert instances.text == f"{roots} watched root{'s' if roots > 1 else ''}, {allowed} allowed"
     assert instances.remedy.startswith("sysctl fs.inotify.max_user_instances=")
 
 

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from hf_watch.process.jobs import JobSpec
 
-
 log = structlog.get_logger()
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
