@@ -158,3 +158,24 @@ def test_a_file_that_is_gone_when_it_is_to_be_deleted_is_no_failure(tmp_path: Pa
     fingerprint = _published(file)
     with before("os.rename", file.unlink):
         assert not relocation.remove(str(tmp_path), "a.txt", fingerprint)
+
+
+@pytest.mark.parametrize("how", ["deleted", "archived"])
+def test_a_link_that_takes_a_directory_s_place_leads_to_no_delete_outside(tmp_path: Path, how: str) -> None:
+    root, outside = tmp_path / "drop", tmp_path / "outside"
+    for directory in (root / "d", outside, tmp_path / "archive/d"):
+        directory.mkdir(parents=True)
+    fingerprint = _published(root / "d/a.txt")
+    (outside / "a.txt").write_text("nobody's business")
+
+    def swap() -> None:
+        (root / "d").rename(tmp_path / "moved")
+        (root / "d").symlink_to(outside)
+
+    with before("os.rename" if how == "deleted" else "os.mkdir", swap):
+        if how == "deleted":
+            assert not relocation.remove(str(root), "d/a.txt", fingerprint)
+        else:
+            assert relocation.move(str(root), "d/a.txt", fingerprint, str(tmp_path / "archive/d/a.txt")) is None
+    assert _contents(outside) == {"a.txt": "nobody's business"}
+    assert _contents(tmp_path / "moved") == {"a.txt": "published"}

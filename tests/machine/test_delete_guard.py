@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
+from hf_watch.errors import AmbiguousError, RetryableError
 from hf_watch.model import Change, ChangeKind
 from hf_watch.rules.filters import Filter
 from hf_watch.rules.plan import MostDeletes, most_deletes
@@ -15,13 +16,14 @@ from hf_watch.threads.commands import ConfirmDeletes
 from hf_watch.threads.status import TargetState
 from tests.disk import fill, numbered
 from tests.engine import Engine, Running, target_spec
-from tests.fake_hub import FakeHub
+from tests.fake_hub import FakeHub, Fault
 from tests.mortal import Crash, Fate, MortalHub
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from hf_watch.errors import HubError
     from hf_watch.targets.spec import TargetSpec
 
 
@@ -118,6 +120,25 @@ def test_held_deletes_outlive_the_process_and_a_file_that_is_back_is_none(tmp_pa
         assert confirm(running) == 90
         assert world.deleted() == names(150)[60:]
     assert not world.engine.sync().has_left
+
+
+@pytest.mark.parametrize(
+    ("verb", "error"), [("commit", AmbiguousError("504")), ("paths_info", RetryableError("503: Service Unavailable"))]
+)
+def test_a_few_that_the_hub_does_not_take_at_once_count_once(tmp_path: Path, verb: str, error: HubError) -> None:
+    hub = FakeHub()
+    fill(tmp_path / "drop", numbered(40))
+    spec = target_spec(tmp_path / "drop", on_delete="mirror", max_delete=most_deletes("5"))
+    with Engine(tmp_path, [spec], hub).running() as running:
+        running.go_on(10.0)
+        gone = sorted((tmp_path / "drop").iterdir())[:4]
+        for file in gone:
+            file.unlink()
+            running.hint(Change(file.name, ChangeKind.GONE, running.clock()))
+        hub.fail(verb, *[Fault(error)] * 4)
+        running.go_on(600.0)
+        assert running.worker.status.targets[0].held_deletes == 0
+    assert len(hub.repo.files) == 36
 
 
 def test_after_a_confirmation_the_next_many_are_held_again(tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ HINTED = 1_000  # more are found by a scan
 class _Watched:
     """What the guard knows of one target."""
 
-    sent: deque[tuple[float, int]] = field(default_factory=deque)  # when, how many went unasked
+    sent: deque[tuple[float, int]] = field(default_factory=deque)  # when, how many went unasked after a while
+    passed: dict[str, float] = field(default_factory=dict)  # which went unasked at once, and when: each counts once
     undecided_since: float | None = None
     latest: float = 0.0  # when the last one was written down
     held: int = 0
@@ -70,14 +71,17 @@ class DeleteGuard:
     def _passed(self, target: Target, lost: Sequence[Lost]) -> list[Lost]:
         states = [self._ledger.deletes.state(target.root, each.waiting.path) for each in lost]
         meant = [each for each, state in zip(lost, states, strict=True) if state is DeleteState.CONFIRMED]
-        new = [each for each, state in zip(lost, states, strict=True) if state is None]
+        unknown = [each for each, state in zip(lost, states, strict=True) if state is None]
+        passed = self._watched[id(target)].passed
+        again = [each for each in unknown if each.waiting.path in passed]  # the Hub did not take it
+        new = [each for each in unknown if each.waiting.path not in passed]
         if not new:
-            return meant
+            return [*meant, *again]
         if self._are_few(target, len(new)):
-            self._watched[id(target)].sent.append((self._clock(), len(new)))
-            return [*meant, *new]
+            passed |= dict.fromkeys((each.waiting.path for each in new), self._clock())
+            return [*meant, *again, *new]
         self._write_down(target, [each.waiting.path for each in new])
-        return meant
+        return [*meant, *again]
 
     def _are_few(self, target: Target, count: int) -> bool:
         if target.is_scanning or any(self._ledger.deletes.count(target.root, state) for state in UNSETTLED):
@@ -93,10 +97,11 @@ class DeleteGuard:
 
     def _recent(self, target: Target) -> int:
         """How many went unasked since about the last scan."""
-        sent = self._watched[id(target)].sent
-        while sent and sent[0][0] < self._clock() - target.spec.rescan_s:
-            sent.popleft()
-        return sum(count for _, count in sent)
+        watched, since = self._watched[id(target)], self._clock() - target.spec.rescan_s
+        while watched.sent and watched.sent[0][0] < since:
+            watched.sent.popleft()
+        watched.passed = {path: at for path, at in watched.passed.items() if at >= since}
+        return sum(count for _, count in watched.sent) + len(watched.passed)
 
     def _allowed(self, target: Target) -> int:
         return target.spec.max_delete.of(self._ledger.files.count(target.root))
