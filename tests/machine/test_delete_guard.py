@@ -141,6 +141,37 @@ def test_a_few_that_the_hub_does_not_take_at_once_count_once(tmp_path: Path, ver
     assert len(hub.repo.files) == 36
 
 
+def test_a_few_at_a_time_come_to_no_more_than_may_go_unasked(tmp_path: Path) -> None:
+    world = World(tmp_path, 40, max_delete=most_deletes("5"))
+    with world.engine.running() as running:
+        running.go_on(10.0)
+        for start in range(0, 16, 4):
+            gone = names(40)[start : start + 4]
+            world.remove(gone)
+            hint_gone(running, gone)
+            running.go_on(20.0)
+        assert world.deleted() == names(4)
+        assert world.held(running) == (12, "0004.txt")
+
+
+def test_what_went_unasked_long_ago_counts_when_it_goes_again(tmp_path: Path) -> None:
+    world = World(tmp_path, 40, max_delete=most_deletes("5"))
+    with world.engine.running() as running:
+        running.go_on(10.0)
+        world.remove(names(4))
+        hint_gone(running, names(4))
+        running.go_on(10.0)
+        assert world.deleted() == names(4)
+        fill(world.drop, dict.fromkeys(names(4), b"back"))
+        running.go_on(1_000.0)
+        assert len(world.hub.repo.files) == 40
+        world.remove(names(8))
+        hint_gone(running, names(8))
+        running.go_on(100.0)
+        assert world.held(running)[0] == 8
+    assert len(world.hub.repo.files) == 40
+
+
 def test_after_a_confirmation_the_next_many_are_held_again(tmp_path: Path) -> None:
     world = World(tmp_path, 800)
     with world.engine.running() as running:

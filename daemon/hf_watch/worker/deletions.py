@@ -72,13 +72,13 @@ class DeleteGuard:
         states = [self._ledger.deletes.state(target.root, each.waiting.path) for each in lost]
         meant = [each for each, state in zip(lost, states, strict=True) if state is DeleteState.CONFIRMED]
         unknown = [each for each, state in zip(lost, states, strict=True) if state is None]
-        passed = self._watched[id(target)].passed
+        passed = self._counted_at_once(target)
         again = [each for each in unknown if each.waiting.path in passed]  # the Hub did not take it
         new = [each for each in unknown if each.waiting.path not in passed]
         if not new:
             return [*meant, *again]
         if self._are_few(target, len(new)):
-            passed |= dict.fromkeys((each.waiting.path for each in new), self._clock())
+            passed.update(dict.fromkeys((each.waiting.path for each in new), self._clock()))
             return [*meant, *again, *new]
         self._write_down(target, [each.waiting.path for each in new])
         return [*meant, *again]
@@ -97,11 +97,17 @@ class DeleteGuard:
 
     def _recent(self, target: Target) -> int:
         """How many went unasked since about the last scan."""
-        watched, since = self._watched[id(target)], self._clock() - target.spec.rescan_s
-        while watched.sent and watched.sent[0][0] < since:
-            watched.sent.popleft()
-        watched.passed = {path: at for path, at in watched.passed.items() if at >= since}
-        return sum(count for _, count in watched.sent) + len(watched.passed)
+        sent, since = self._watched[id(target)].sent, self._clock() - target.spec.rescan_s
+        while sent and sent[0][0] < since:
+            sent.popleft()
+        return sum(count for _, count in sent) + len(self._counted_at_once(target))
+
+    def _counted_at_once(self, target: Target) -> dict[str, float]:
+        """Those that went unasked at once since then: the one dict that is kept, to be added to."""
+        passed, since = self._watched[id(target)].passed, self._clock() - target.spec.rescan_s
+        for path in [path for path, at in passed.items() if at < since]:
+            del passed[path]
+        return passed
 
     def _allowed(self, target: Target) -> int:
         return target.spec.max_delete.of(self._ledger.files.count(target.root))
