@@ -96,6 +96,19 @@ def test_what_is_like_it_is_sent_as_usual_then(subject: Subject) -> None:
     assert subject.local.xet_bytes_received >= len(CONTENT)
 
 
+def test_what_is_missed_after_something_else_was_is_sent_whole_still(tmp_path: Path) -> None:
+    subject, other = _subject(tmp_path), os.urandom(1 << 20)
+    with subject.local:
+        subject.client.create(private=True)
+        subject.local.faults.add("/v1/shards", Fault(404), times=None)
+        for content in (CONTENT, other):
+            with pytest.raises(MissingContentError):
+                subject.stage(content)
+        for content in (CONTENT, other):
+            subject.commit(subject.stage(content))
+            assert subject.is_held(content)
+
+
 def test_what_is_missed_at_the_commit_is_sent_by_another_way_once_and_refused_for_good_then(tmp_path: Path) -> None:
     subject = _subject(tmp_path)
     with subject.local:

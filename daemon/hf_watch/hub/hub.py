@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 PATHS_PER_CALL: Final = 500  # the server answers 413 above 1,000
 RECENT_COMMITS: Final = 50  # how far back a lost commit, or one of somebody else, is looked for
 BEING_CREATED: Final = "conflicting operation"  # a 409 that is not about a repo that exists already
+MOST_MISSING: Final = 100_000  # contents that go anew; beyond it only those that were refused last
 STATIC_SPACE: Final = "static"  # a Space needs an SDK; this one runs nothing
 
 
@@ -58,7 +59,7 @@ class HubClient:
         self._repo_id = destination.repo_id
         self._repo_type = destination.repo_type
         self._revision = destination.revision
-        self._missing: frozenset[str] = frozenset()  # sha256 of what the Hub did not hold when it was last refused
+        self._missing: frozenset[str] = frozenset()  # sha256 of what the Hub turned out not to hold, until it does
         self._api = self._new_api()
 
     def head(self) -> str:
@@ -135,10 +136,11 @@ class HubClient:
         try:
             yield
         except MissingContentError as error:
-            large = [each for each in tickets if isinstance(each, CommitOperationAdd) and not _travels_inside(each)]
+            large = _large(tickets)
             if all(isinstance(each, _Anew) for each in large):
                 raise RejectedError(str(error)) from error
-            self._missing = frozenset(each.upload_info.sha256.hex() for each in large)
+            earlier = self._missing if len(self._missing) < MOST_MISSING else frozenset()
+            self._missing = earlier.union(each.upload_info.sha256.hex() for each in large)
             forget_sent()
             raise
 
@@ -154,6 +156,8 @@ class HubClient:
                 revision=self._revision,
                 parent_commit=parent,
             )
+        if self._missing:
+            self._missing -= {each.upload_info.sha256.hex() for each in _large(operations)}
         return Receipt(head=info.oid, commit=info.oid, url=str(info.commit_url))
 
     def find(self, batch_id: str) -> str | None:
@@ -253,6 +257,11 @@ def _open(upload: Upload, opened: ExitStack) -> BinaryIO:
 
 def _travels_inside(ticket: CommitOperationAdd) -> bool:
     return ticket._upload_mode == "regular"  # noqa: SLF001  the answer of preupload has no public name
+
+
+def _large(operations: Iterable[object]) -> list[CommitOperationAdd]:
+    """What travels outside the commit."""
+    return [each for each in operations if isinstance(each, CommitOperationAdd) and not _travels_inside(each)]
 
 
 def _staged(upload: Upload, ticket: CommitOperationAdd) -> Staged:
