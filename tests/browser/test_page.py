@@ -265,6 +265,23 @@ def test_a_file_that_is_there_already_is_replaced_only_when_that_is_said(world: 
     assert world.read("a.txt") == b"new and longer"
 
 
+def test_an_answer_of_a_proxy_that_is_no_json_is_told_by_its_status(world: World, tmp_path: Path) -> None:
+    (tmp_path / "data.bin").write_bytes(b"content")
+    with world.shown() as page:
+        expect(page.locator("#health")).to_have_text("healthy")
+        page.route("**/v1/upload?*", lambda route: route.fulfill(status=413, body="<h1>Too large</h1>"))
+        drag(page, tmp_path / "data.bin")
+        row = page.locator("#drops li", has_text="data.bin")
+        expect(row).to_contain_text("status 413")
+        page.unroute("**/v1/upload?*")
+        page.route("**/v1/pause", lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>"))
+        page.get_by_role("button", name="Pause").click()
+        expect(page.locator("#notice")).to_have_text("status 502")
+        row.get_by_role("button", name="Try again").click()
+        expect(row).to_contain_text("published")
+    assert world.read("data.bin") == b"content"
+
+
 def test_the_keyboard_is_enough(world: World, tmp_path: Path) -> None:
     (tmp_path / "typed.txt").write_text("typed")
     with world.shown() as page:

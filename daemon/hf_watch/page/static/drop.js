@@ -1,5 +1,5 @@
 // The drop area: files, folders and URLs on their way into a target, each until its commit is known.
-import { ask, authorization, bytes, element, link } from "/page.js";
+import { ask, authorization, bytes, element, link, said } from "/page.js";
 
 const AT_A_TIME = 4;
 const AGAIN_MS = 1000; // when the daemon takes no more at the moment
@@ -128,9 +128,11 @@ function upload(row, target, path, file, replace) {
     request.upload.addEventListener("progress", (event) => event.total && row.sent(event.loaded / event.total));
     request.addEventListener("error", () => reject(new Error("the connection broke")));
     request.addEventListener("load", () => {
-      const answer = JSON.parse(request.responseText || "{}");
-      if (request.status === 200) resolve(answer);
-      else reject(Object.assign(new Error(answer.error || `status ${request.status}`), { status: request.status }));
+      try {
+        resolve(said(request.status, request.responseText));
+      } catch (error) {
+        reject(error);
+      }
     });
     request.send(file);
   });

@@ -47,9 +47,19 @@ export async function ask(path, body) {
     options.body = JSON.stringify(body);
   }
   const answer = await fetch(path, options);
-  const said = await answer.json();
-  if (!answer.ok) throw Object.assign(new Error(said.error || `status ${answer.status}`), { status: answer.status });
-  return said;
+  return said(answer.status, await answer.text());
+}
+
+// What an answer says; an Error where it refuses. A proxy in between answers in words of its own, which are not shown.
+export function said(status, text) {
+  let found = {};
+  try {
+    found = JSON.parse(text);
+  } catch {
+    if (status === 200) throw new Error("the answer is not the daemon's");
+  }
+  if (status !== 200) throw Object.assign(new Error(found.error || `status ${status}`), { status });
+  return found;
 }
 
 async function act(path, body) {
