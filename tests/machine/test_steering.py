@@ -316,7 +316,7 @@ def test_a_barrier_that_gives_up_names_a_missing_root(tmp_path: Path, drop: Path
     drop.rmdir()
     with Engine(tmp_path, [target_spec(drop)], FakeHub()).running() as running:
         passed = _gives_up(running)
-        running.go_on(2.0)
+        running.go_on(10.0)
     assert passed.result(0).left == (Left(0, "", "the watched directory is missing"),)
 
 
@@ -331,6 +331,22 @@ def test_a_barrier_gives_up_on_no_root_that_was_just_made(tmp_path: Path, drop: 
         running.go_on(5.0)
         assert passed.result(0) == Answer()
         assert hub.repo.files == {"incoming/a.txt": b"a"}
+
+
+def test_a_barrier_gives_up_on_no_root_that_is_being_replaced(tmp_path: Path, drop: Path) -> None:
+    fill(drop, {"a.txt": b"a"})
+    hub = FakeHub()
+    with Engine(tmp_path, [target_spec(drop)], hub).running() as running:
+        running.go_on(5.0)
+        drop.rename(tmp_path / "aside")
+        passed = _gives_up(running)
+        running.hint(Gap("", "gone", running.clock()))
+        running.go_on(1.0)
+        assert _status(running).state is TargetState.LOST
+        fill(drop, {"b.txt": b"b"})
+        running.go_on(10.0)
+        assert passed.result(0) == Answer()
+        assert hub.repo.files == {"incoming/a.txt": b"a", "incoming/b.txt": b"b"}
 
 
 def test_a_barrier_that_gives_up_names_a_repo_that_everybody_may_read(tmp_path: Path, drop: Path) -> None:

@@ -180,7 +180,7 @@ def flush(*, wait: bool, timeout_s: float | None, as_json: bool, **where: Any) -
     """Publish at once what has settled.
 
     With --wait: exit 0 when everything that was on disk at the call is on the Hub, 1 with a list of what is not. It
-    waits for a Hub that is out of reach, but ends once only a person can help: the directory is missing, or the Hub
+    waits for a Hub that is out of reach, but ends once only a person can help: the directory stays missing, or the Hub
     refuses token or repo. With --timeout it waits for those, too.
     """
     if timeout_s is not None and not wait:

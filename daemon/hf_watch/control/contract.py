@@ -297,8 +297,8 @@ class FlushQuestion(_Question):
     wait: bool = Field(default=False, description="answer when all that is on disk now is on the Hub")
     gives_up: bool = Field(
         default=False,
-        description="answer, too, once only a person can help: the directory is missing, or token, permission or repo"
-        " are refused",
+        description="answer, too, once only a person can help: the directory stays missing, or token, permission or"
+        " repo are refused",
     )
     timeout_s: float | None = Field(
         default=None, ge=0, le=LONGEST_WAIT_S, allow_inf_nan=False, description="answer by then at the latest"

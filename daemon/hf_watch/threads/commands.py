@@ -53,7 +53,7 @@ class Flush:
 class Barrier:
     """Answer when all that is on disk by now is on the Hub, or at `until` on the worker's clock (None: never).
 
-    With `gives_up` it is answered, too, once only a person can help: the directory is missing, or the Hub refuses.
+    With `gives_up` it is answered, too, once only a person can help: the directory stays missing, or the Hub refuses.
     """
 
     until: float | None

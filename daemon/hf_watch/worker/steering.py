@@ -22,7 +22,6 @@ from hf_watch.model import Change, ChangeKind
 from hf_watch.paths import within
 from hf_watch.snapshots.setbacks import IGNORED_REASON
 from hf_watch.threads.commands import Answer, Barrier, ConfirmDeletes, Flush, Held, Left, Pause, Request, Resume, Retry
-from hf_watch.threads.status import TargetState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from hf_watch.worker.deletions import DeleteGuard
 
 COOKIE_WAIT_S = 5.0  # a watch that is alive tells within milliseconds; the scan finds everything all the same
+GONE_S = 5.0  # a root that is being replaced is there again sooner, and is looked for twice in it
 MOST_LISTED = 1_000  # paths that an answer names
 ENOUGH_REFUSALS = 2
 LATE = "it was not published in time"
@@ -62,6 +62,7 @@ class _Passage:
     mark: float = 0.0
     refusals: int = 0  # of the destination, before what was found was to be sent
     is_tried_again: bool = False
+    gone_since: float | None = None  # since when its root is missing, as far as this barrier has seen
 
     @property
     def is_decided(self) -> bool:
@@ -155,6 +156,12 @@ class Steering:
         """When a barrier's time is up, or None; all else that moves one also makes the worker turn."""
         moments = [each.until for each in self._open if each.until is not None]
         moments += [
+            passage.gone_since + GONE_S
+            for each in self._open
+            for passage in each.passages
+            if each.gives_up and passage.gone_since is not None and self._clock() < passage.gone_since + GONE_S
+        ]
+        moments += [
             passage.cookie_until for each in self._open for passage in each.passages if passage.step is _Step.COOKIE
         ]
         return min(moments, default=None)
@@ -177,6 +184,7 @@ class Steering:
     def _advance(self, passage: _Passage) -> bool:
         """Go as far as it can; whether this brought it to where files are to be sent."""
         target, now = passage.target, self._clock()
+        passage.gone_since = (passage.gone_since or now) if target.is_lost else None
         if passage.step is _Step.COOKIE and (not target.awaits(passage.cookie) or now >= passage.cookie_until):
             self._ask_for_scan(passage)
         if passage.step in {_Step.SCAN, _Step.SENT} and target.taken_up != passage.taken_up:
@@ -237,7 +245,7 @@ class Steering:
         """Whether only a person can help."""
         target = passage.target
         if target.is_lost:
-            return target.state is TargetState.LOST
+            return passage.gone_since is not None and self._clock() >= passage.gone_since + GONE_S
         is_kept = target.refusal is not None or self._is_refused(passage, ENOUGH_REFUSALS)
         return passage.step is _Step.SENT and is_kept
 
