@@ -107,7 +107,6 @@ def test_what_takes_a_file_s_place_right_before_it_is_deleted_stays(
 def test_what_takes_a_file_s_place_right_before_it_is_archived_stays(tmp_path: Path) -> None:
     file, archive = tmp_path / "a.txt", tmp_path / "archive"
     fingerprint = _published(file)
-    archive.mkdir()
     with before("os.mkdir", lambda: _replace(file)):
         assert relocation.move(str(tmp_path), "a.txt", fingerprint, str(archive / "a.txt")) is None
     assert (file.read_text(), _contents(archive)) == ("not published", {})
@@ -163,7 +162,7 @@ def test_a_file_that_is_gone_when_it_is_to_be_deleted_is_no_failure(tmp_path: Pa
 @pytest.mark.parametrize("how", ["deleted", "archived"])
 def test_a_link_that_takes_a_directory_s_place_leads_to_no_delete_outside(tmp_path: Path, how: str) -> None:
     root, outside = tmp_path / "drop", tmp_path / "outside"
-    for directory in (root / "d", outside, tmp_path / "archive/d"):
+    for directory in (root / "d", outside, tmp_path / "archive"):
         directory.mkdir(parents=True)
     fingerprint = _published(root / "d/a.txt")
     (outside / "a.txt").write_text("nobody's business")
@@ -179,3 +178,17 @@ def test_a_link_that_takes_a_directory_s_place_leads_to_no_delete_outside(tmp_pa
             assert relocation.move(str(root), "d/a.txt", fingerprint, str(tmp_path / "archive/d/a.txt")) is None
     assert _contents(outside) == {"a.txt": "nobody's business"}
     assert _contents(tmp_path / "moved") == {"a.txt": "published"}
+
+
+def test_what_lies_below_a_directory_named_as_an_archived_file_is_archived_below_a_numbered_one(tmp_path: Path) -> None:
+    drop, archive = tmp_path / "drop", tmp_path / "archive"
+    (drop / "d").mkdir(parents=True)
+    archive.mkdir()
+    (archive / "d").write_text("it came first, as a file")
+    for name in ("a", "b"):
+        fingerprint = _published(drop / "d" / name)
+        place = relocation.move(str(drop), f"d/{name}", fingerprint, str(archive / "d" / name))
+        assert place == str(archive / "d-1" / name)
+    assert (archive / "d").read_text() == "it came first, as a file"
+    assert _contents(archive / "d-1") == {"a": "published", "b": "published"}
+    assert _contents(drop / "d") == {}

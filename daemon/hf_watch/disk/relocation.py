@@ -109,6 +109,8 @@ def _unlinked(place: str, held: _Held) -> bool:
 def move(root: str, path: str, fingerprint: Fingerprint, new: str) -> str | None:
     """Move the file to `new`, or to a numbered name where something stands; where it is, None if it stayed.
 
+    So does a directory above it get a number where a file stands that was moved before it.
+
     It stays when it is not the file with this fingerprint any more, or somebody writes to it. A file that stands there
     with the same content is what an earlier attempt left: then only the source goes. SourceError when it cannot be
     done.
@@ -116,11 +118,26 @@ def move(root: str, path: str, fingerprint: Fingerprint, new: str) -> str | None
     with _held(root, path, fingerprint) as held, _told(path, "moved"):
         if held is None:
             return None
-        os.makedirs(os.path.dirname(new), exist_ok=True)
+        free = os.path.join(_directory(os.path.dirname(new)), os.path.basename(new))
         try:
-            return _moved_to_free(os.path.join(root, path), new, held)
+            return _moved_to_free(os.path.join(root, path), free, held)
         except FileNotFoundError:
             return None
+
+
+def _directory(place: str) -> str:
+    """The directory, made with all above it; one with a numbered name where something else stands."""
+    if os.path.isdir(place):
+        return place
+    above, name = os.path.split(place)
+    wanted = os.path.join(_directory(above), name)
+    for number in itertools.count():
+        directory = numbered(wanted, number)
+        with suppress(FileExistsError):
+            os.mkdir(directory)
+        if os.path.isdir(directory):
+            return directory
+    raise AssertionError
 
 
 def _moved_to_free(place: str, new: str, held: _Held) -> str | None:
